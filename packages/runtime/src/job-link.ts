@@ -1,0 +1,69 @@
+/** How a rank ended. `left`: by itself, exit code 0 after the script was over; everything else is a failure. */
+export interface PeerEnd {
+  readonly rank: number
+  readonly how: 'left' | 'failed'
+  readonly exitCode: number | null
+  readonly signal: string | null
+}
+
+/** What the launcher tells a rank while the job runs. */
+export interface JobListener {
+  /** Another rank's process has ended. Comes once per rank, after everything that rank had sent. */
+  peerEnded(end: PeerEnd): void
+  /** The job is being ended: `byRank` called abort(code), or -1 for the launcher (timeout, signal). */
+  aborted(byRank: number, exitCode: number, reason: string): void
+  /** The launcher is gone. The link ends this process by itself shortly after the call. */
+  launcherLost(): void
+}
+
+/**
+ * A rank's line to its launcher. Control traffic only: who is here, who has ended, abort. Everything here is slow path.
+ *
+ * Implementations: `launcher/rank-link.ts` (inherited socket), and {@link LoneLink} for a process without a launcher.
+ */
+export interface JobLink {
+  readonly rank: number
+  readonly size: number
+  readonly launcherPid: number | null
+  /** The job's private directory; '' for a lone process. */
+  readonly directory: string
+  readonly token: Uint8Array
+  /** Transports in order of preference, with what the launcher's `prepare` gave for each. */
+  readonly transports: readonly LinkTransport[]
+  readonly settings: Readonly<Record<string, string | undefined>>
+
+  /**
+   * Gives every rank's `card` (plain JSON), indexed by rank, once all have given theirs. Every rank calls it the same
+   * number of times, in the same order.
+   * @throws OnecopyError ERR_START_TIMEOUT, ERR_EARLY_EXIT, ERR_LAUNCHER_LOST, ERR_ABORTED.
+   */
+  allgather(card: unknown): Promise<unknown[]>
+
+  /** Who is told. Notices that came earlier are kept and told at once. */
+  listen(listener: JobListener): void
+
+  /**
+   * Reads the line now, without the event loop, and tells the listener: for a thread that blocks. Never blocks; about 10 us
+   * when nothing has come, so call it every 10 ms or so, not in a spin.
+   */
+  pump(): void
+
+  /** Keeps the process alive for the link, or lets it end. A link starts out not keeping it alive. */
+  ref(): void
+  unref(): void
+
+  /** One line for the user, once per job and key, printed by the launcher (on stderr, `onecopy: …`). */
+  notice(key: string, message: string): void
+
+  /** Ends the job. Written out synchronously: the caller may exit right after. */
+  abort(exitCode: number, reason: string): void
+
+  /** This rank has finished cleanly; its exit from here on is no failure. */
+  leave(): void
+}
+
+export interface LinkTransport {
+  readonly name: string
+  readonly descriptor: number | null
+  readonly data: unknown
+}

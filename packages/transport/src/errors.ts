@@ -1,0 +1,72 @@
+/**
+ * Every stable error code, with the one sentence the documentation's table shows.
+ * By the largest thing lost: a message, a peer, a transport, the job.
+ */
+export const ERROR_CODES = {
+  ERR_TRUNCATE: 'The message is longer than the memory given for it; the message is consumed, the next one is readable.',
+  ERR_TYPE: 'The message was sent as one kind of data (value or raw bytes) and received as another.',
+  ERR_CANCELLED: 'The request was cancelled, or its AbortSignal fired, before it matched.',
+  ERR_BUFFER_GONE: 'Memory that was named in a message can no longer be reached: transferred, detached or unmapped.',
+  ERR_TIMEOUT: 'A call did not complete within the time given.',
+  ERR_PROC_FAILED: 'The other rank is dead or has left the job.',
+  ERR_CMA_DENIED: 'Single copy was required (ONECOPY_CMA=require) and is refused.',
+  ERR_UNAVAILABLE: 'No transport, library or capability that the call needs is available; the message says why.',
+  ERR_NO_SHM: 'Shared memory could not be created or reserved.',
+  ERR_LIMIT: 'A named limit would be exceeded; nothing was allocated.',
+  ERR_CORRUPT: 'Shared memory or a frame holds something that no rank of this job writes.',
+  ERR_PROTOCOL: 'A peer broke the protocol.',
+  ERR_AUTH: 'Somebody who is not a rank of this job knocked.',
+  ERR_EARLY_EXIT: 'A rank ended before the job had started.',
+  ERR_START_TIMEOUT: 'Not every rank called init() in time.',
+  ERR_LAUNCHER_LOST: 'The launcher of this job is gone.',
+  ERR_ABORTED: 'A rank ended the job by abort().',
+  ERR_CLOSED: 'The job, communicator or transport has been closed.',
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** What an error carries besides its words, so that no caller ever parses prose. */
+export interface ErrorFields {
+  readonly cause?: unknown
+  /** The rank the error is about. */
+  readonly rank?: number
+  readonly source?: number
+  readonly tag?: number
+  /** The positive errno of the system call that failed. */
+  readonly errno?: number
+  readonly syscall?: string
+  /** Bytes moved before a remote read or write failed. */
+  readonly bytesDone?: number
+  readonly exitCode?: number
+  readonly signal?: string
+}
+
+/**
+ * Everything that goes wrong in the world, as opposed to in the caller's arguments (those are plain `TypeError` and
+ * `RangeError`).
+ */
+export class OnecopyError extends Error {
+  readonly code: ErrorCode
+  readonly rank: number | undefined
+  readonly source: number | undefined
+  readonly tag: number | undefined
+  readonly errno: number | undefined
+  readonly syscall: string | undefined
+  readonly bytesDone: number | undefined
+  readonly exitCode: number | undefined
+  readonly signal: string | undefined
+
+  constructor(code: ErrorCode, message: string, fields: ErrorFields = {}) {
+    super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    this.name = 'OnecopyError'
+    this.code = code
+    this.rank = fields.rank
+    this.source = fields.source
+    this.tag = fields.tag
+    this.errno = fields.errno
+    this.syscall = fields.syscall
+    this.bytesDone = fields.bytesDone
+    this.exitCode = fields.exitCode
+    this.signal = fields.signal
+  }
+}
