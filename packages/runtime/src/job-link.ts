@@ -55,6 +55,9 @@ export interface JobLink {
   /** One line for the user, once per job and key, printed by the launcher (on stderr, `onecopy: …`). */
   notice(key: string, message: string): void
 
+  /** Hands the launcher what `--stats` shows for this rank: plain JSON, numbers and words by name. */
+  stats(report: object): void
+
   /** Ends the job. Written out synchronously: the caller may exit right after. */
   abort(exitCode: number, reason: string): void
 

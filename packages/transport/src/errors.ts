@@ -3,7 +3,8 @@
  * By the largest thing lost: a message, a peer, a transport, the job.
  */
 export const ERROR_CODES = {
-  ERR_TRUNCATE: 'The message is longer than the memory given for it; the message is consumed, the next one is readable.',
+  ERR_TRUNCATE:
+    'The message is longer than the memory given for it; the message is consumed, the next one is readable.',
   ERR_TYPE: 'The message was sent as one kind of data (value or raw bytes) and received as another.',
   ERR_CANCELLED: 'The request was cancelled, or its AbortSignal fired, before it matched.',
   ERR_BUFFER_GONE: 'Memory that was named in a message can no longer be reached: transferred, detached or unmapped.',

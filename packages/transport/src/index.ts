@@ -1,5 +1,14 @@
 export { ERROR_CODES, type ErrorCode, type ErrorFields, OnecopyError } from './errors.js'
+export type { FaultOptions, PeerCorruption, PeerDeath, RemoteMemoryFault } from './faults/fault-options.js'
+export type { FaultyTransport } from './faults/faulty-transport.js'
+export { withFaults } from './faults/with-faults.js'
 export type { FrameReceiver } from './frame-receiver.js'
+export {
+  createInProcessNetwork,
+  type InProcessNetwork,
+  type InProcessOptions,
+} from './in-process/in-process-network.js'
+export type { RemoteMemoryPolicy } from './in-process/in-process-remote-memory.js'
 export { REGION_WORDS, type RemoteMemory, type RemoteMemoryLimits } from './remote-memory.js'
 export {
   FRAME_WORDS_MAX,

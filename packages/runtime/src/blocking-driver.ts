@@ -1,0 +1,89 @@
+import type { Transport } from '@onecopy/transport'
+import type { JobLink } from './job-link.js'
+
+/** What a blocked thread needs of the engine. */
+export interface Progressing {
+  readonly transports: readonly Transport[]
+  readonly link: JobLink
+  /** One round; answers how much happened. */
+  progress(): number
+}
+
+/** Empty rounds before the clock is read: about 10 us of spinning. */
+const ROUNDS_PER_LOOK = 128
+/** Alone on its core, a rank spins this long before it sleeps: longer than any hop between awake ranks. */
+const SPIN_MILLISECONDS = 0.2
+/** With more ranks than cores somebody else needs this core to answer us: give it up after a few rounds. */
+const CROWDED_ROUNDS = 8
+/** The crowded way to wait before sleeping. */
+const YIELDS_BEFORE_PARK = 16
+/** The longest sleep: notices about other ranks come by the link, and a sleeping thread must look for them. */
+const PARK_MILLISECONDS_MAX = 20
+/** With several transports only one can be slept on at a time. */
+const PARK_MILLISECONDS_SHARED = 1
+const PUMP_MILLISECONDS = 10
+
+/**
+ * The blocking face's way to wait: spin a little, yield, then park in the kernel. Uses no CPU once parked; reads the link
+ * now and then, so that a dead peer or a lost launcher ends the wait.
+ */
+export class BlockingDriver {
+  readonly #engine: Progressing
+  readonly #crowded: boolean
+  #pumpedAt = 0
+
+  constructor(engine: Progressing, crowded: boolean) {
+    this.#engine = engine
+    this.#crowded = crowded
+  }
+
+  /** Blocks until `until.done`. */
+  block(until: { readonly done: boolean }): void {
+    const engine = this.#engine
+    const rounds = this.#crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
+    let quiet = 0
+    while (quiet < rounds) {
+      if (engine.progress() !== 0) quiet = 0
+      else quiet++
+      if (until.done) return
+    }
+    this.#wait(until, rounds)
+  }
+
+  /** The slow half, apart so that the hot half stays small enough to inline. */
+  #wait(until: { readonly done: boolean }, rounds: number): void {
+    const engine = this.#engine
+    let quietSince = performance.now()
+    let yields = 0
+    for (;;) {
+      let moved = 0
+      for (let round = 0; round < rounds && !until.done; round++) moved += engine.progress()
+      if (until.done) return
+      const now = performance.now()
+      if (moved !== 0) {
+        quietSince = now
+        yields = 0
+      }
+      if (now - this.#pumpedAt >= PUMP_MILLISECONDS) {
+        this.#pumpedAt = now
+        engine.link.pump()
+      }
+      if (this.#crowded && yields < YIELDS_BEFORE_PARK) {
+        yields++
+        engine.transports[0]?.yield()
+      } else if (this.#crowded || now - quietSince >= SPIN_MILLISECONDS) {
+        this.#park()
+      }
+    }
+  }
+
+  #park(): void {
+    const { transports } = this.#engine
+    if (transports.length === 1) {
+      transports[0]!.park(PARK_MILLISECONDS_MAX)
+    } else {
+      for (const transport of transports) transport.park(PARK_MILLISECONDS_SHARED)
+      if (transports.length === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PARK_MILLISECONDS_MAX)
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { IN_PLACE } from '../constants.js'
+import { allocate, bytesOf } from '../element-type.js'
+import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import { checkApart, checkView } from './arguments.js'
+import { type Blocks, blocksOf } from './blocks.js'
+import { allgatherAlgorithm, allgathersDirectly } from './choose.js'
+import { expectExactly, expectPreamble, preamble } from './messages.js'
+
+/** How `allgatherInto` divides `recv`; the same on every rank. */
+export interface Layout {
+  /** Elements of each rank's block; default: equal blocks. */
+  readonly counts?: ArrayLike<number> | undefined
+  /** Where each rank's block starts, in elements; default: one after the other. */
+  readonly displs?: ArrayLike<number> | undefined
+}
+
+/**
+ * Collects one value of every rank on every rank: an array by rank, this rank's own entry being `data` itself. The values
+ * may be of any kinds and lengths.
+ * @see MPI 4.1, 6.7
+ */
+export function allgather<T>(exchange: Exchange, data: T): Schedule<T[]> {
+  const schedule = allgathersDirectly(exchange.size) ? eachToEach(exchange, data) : valuesByBruck(exchange, data)
+  return schedule as Schedule<T[]>
+}
+
+/**
+ * Collects every rank's memory in every rank's `recv`, in blocks by rank. `send` may be IN_PLACE (on all ranks): the own
+ * block lies in `recv` already.
+ * Ownership: the memory is the collective's until it has completed.
+ * @throws TypeError or RangeError for no memory, a layout that does not lie in `recv`, or overlapping memory.
+ * @throws OnecopyError ERR_TRUNCATE or ERR_TYPE when the ranks' lengths or counts differ.
+ * @see MPI 4.1, 6.7
+ */
+export function allgatherInto(
+  exchange: Exchange,
+  send: ArrayBufferView | typeof IN_PLACE,
+  recv: ArrayBufferView,
+  { counts, displs }: Layout = {},
+): Schedule<void> {
+  const { rank, size } = exchange
+  checkView('allgatherInto', 'recv', recv)
+  const blocks = blocksOf('allgatherInto', 'recv', recv, size, counts, displs)
+  if (send === IN_PLACE) return collected(exchange, null, blocks)
+  checkView('allgatherInto', 'send', send)
+  checkApart('allgatherInto', send, recv)
+  if (send.byteLength !== blocks.byteLength(rank)) {
+    throw new RangeError(
+      `allgatherInto: send has ${send.byteLength} bytes, this rank's block in recv ${blocks.byteLength(rank)}`,
+    )
+  }
+  return collected(exchange, bytesOf(send), blocks)
+}
+
+function* collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
+  const { rank, size } = exchange
+  if (own !== null) blocks.of(rank).set(own)
+  if (size === 1) return
+  const algorithm = blocks.even ? allgatherAlgorithm(blocks.bytes.length, size) : 'ring'
+  if (algorithm === 'doubling') yield* blocksByDoubling(exchange, blocks)
+  else if (algorithm === 'bruck') yield* blocksByBruck(exchange, blocks)
+  else yield* blocksAroundRing(exchange, 'allgatherInto', blocks)
+}
+
+function* eachToEach(exchange: Exchange, data: unknown): Schedule<unknown[]> {
+  const { rank, size } = exchange
+  const values: unknown[] = new Array(size)
+  values[rank] = data
+  if (size === 1) return values
+  const waits: Awaited<unknown>[] = []
+  for (let distance = 1; distance < size; distance++) waits.push(exchange.sendValue(data, (rank + distance) % size))
+  for (let distance = 1; distance < size; distance++) {
+    waits.push(exchange.receiveValue((rank - distance + size) % size))
+  }
+  yield waits
+  for (let distance = 1; distance < size; distance++) {
+    values[(rank - distance + size) % size] = waits[size - 2 + distance]!.result()
+  }
+  return values
+}
+
+/** Before the step of `distance`, a rank knows the values of that many ranks, from its own to the right. */
+function* valuesByBruck(exchange: Exchange, data: unknown): Schedule<unknown[]> {
+  const { rank, size } = exchange
+  const known: unknown[] = [data]
+  for (let distance = 1; distance < size; distance *= 2) {
+    const send = exchange.sendValue(known.slice(0, size - distance), (rank - distance + size) % size)
+    const receive = exchange.receiveValue((rank + distance) % size)
+    yield [send, receive]
+    known.push(...(receive.result() as unknown[]))
+  }
+  return known.map((_, source) => known[(source - rank + size) % size])
+}
+
+/** For powers of two: before the step of `distance`, a rank has the blocks of its aligned group of that many ranks. */
+function* blocksByDoubling(exchange: Exchange, blocks: Blocks): Schedule<void> {
+  const { rank, size } = exchange
+  for (let distance = 1; distance < size; distance *= 2) {
+    const partner = rank ^ distance
+    const first = rank & -distance
+    const incoming = blocks.run(first ^ distance, distance)
+    const send = exchange.sendBytes(blocks.run(first, distance), partner)
+    const receive = exchange.receiveBytes(incoming, partner)
+    yield [send, receive]
+    expectExactly('allgatherInto', receive, incoming.length)
+  }
+}
+
+/**
+ * As {@link valuesByBruck}, for any number of ranks.
+ * @see Bruck et al.: Efficient algorithms for all-to-all communications in multiport message-passing systems (1997)
+ */
+function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
+  const { rank, size } = exchange
+  const each = blocks.byteLength(rank)
+  const known = new Uint8Array(allocate(each * size))
+  known.set(blocks.of(rank))
+  for (let distance = 1; distance < size; distance *= 2) {
+    const count = Math.min(distance, size - distance)
+    const incoming = known.subarray(distance * each, (distance + count) * each)
+    const send = exchange.sendBytes(known.subarray(0, count * each), (rank - distance + size) % size)
+    const receive = exchange.receiveBytes(incoming, (rank + distance) % size)
+    yield [send, receive]
+    expectExactly('allgatherInto', receive, incoming.length)
+  }
+  // known starts with this rank's block: turn it so that rank 0's comes first
+  blocks.run(rank, size - rank).set(known.subarray(0, (size - rank) * each))
+  blocks.run(0, rank).set(known.subarray((size - rank) * each))
+}
+
+/**
+ * Collects blocks of any lengths everywhere, each rank's own being in place: in every step a rank sends on to the right
+ * what it received from the left in the step before.
+ */
+export function* blocksAroundRing(exchange: Exchange, collective: string, blocks: Blocks): Schedule<void> {
+  const { rank, size } = exchange
+  const left = (rank - 1 + size) % size
+  const right = (rank + 1) % size
+  let total = 0
+  for (let source = 0; source < size; source++) total += blocks.byteLength(source)
+  const said = preamble(collective, total)
+  const saying = exchange.sendValue(said, right)
+  const heard = exchange.receiveValue(left)
+  yield [saying, heard]
+  expectPreamble(heard, said, left)
+  let outgoing = blocks.of(rank)
+  for (let step = 1; step < size; step++) {
+    const incoming = blocks.of((rank - step + size) % size)
+    const send = exchange.sendBytes(outgoing, right)
+    const receive = exchange.receiveBytes(incoming, left)
+    yield [send, receive]
+    expectExactly(collective, receive, incoming.length)
+    outgoing = incoming
+  }
+}

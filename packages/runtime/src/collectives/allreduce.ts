@@ -1,0 +1,158 @@
+import type { IN_PLACE } from '../constants.js'
+import { bytesOf } from '../element-type.js'
+import type { Operation } from '../operation.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { blocksAroundRing } from './allgather.js'
+import { checkContribution, contributionOf } from './arguments.js'
+import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
+import { reducesInPieces } from './choose.js'
+import { combined, giving, isArrayFor } from './combining.js'
+import { expectExactly } from './messages.js'
+import { Pieces, reducePieces } from './pieces.js'
+
+/**
+ * Combines one value of every rank, in rank order, and gives every rank the result: the same bits everywhere. Typed arrays
+ * are combined element by element and give a new one; they must be of one kind and length.
+ * @throws TypeError when `op` is no Operation or does not work on `data`.
+ * @throws OnecopyError ERR_TYPE or ERR_TRUNCATE when the ranks' values do not go together.
+ * @see MPI 4.1, 6.9.6
+ */
+export function allreduce<T>(exchange: Exchange, data: T, op: Operation): Schedule<T> {
+  checkContribution('allreduce', data, op)
+  if (!isArrayFor(op, data)) return valuesByDoubling(exchange, op, data) as Schedule<T>
+  const result = newLike(data)
+  return giving(result, reduction(exchange, 'allreduce', op, data, result)) as Schedule<T>
+}
+
+/**
+ * Combines the ranks' `send` element by element, in rank order, and fills every rank's `recv` with the result: the same
+ * bits everywhere. `send` may be IN_PLACE: the contribution lies in `recv`.
+ * Ownership: the memory is the collective's until it has completed.
+ * @throws TypeError or RangeError when the arrays are not of one kind and length, overlap, or `op` does not work on them.
+ * @throws OnecopyError ERR_TRUNCATE or ERR_TYPE when the ranks' lengths or kinds differ.
+ * @see MPI 4.1, 6.9.6
+ */
+export function allreduceInto(
+  exchange: Exchange,
+  send: ArrayBufferView | typeof IN_PLACE,
+  recv: ArrayBufferView,
+  op: Operation,
+): Schedule<void> {
+  const own = contributionOf('allreduceInto', send, recv, op)
+  return reduction(exchange, 'allreduceInto', op, own, recv as TypedArray)
+}
+
+function reduction(exchange: Exchange, collective: string, op: Operation, own: TypedArray, recv: TypedArray): Schedule<void> {
+  return reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)
+    ? bytesInPieces(exchange, collective, op, own, recv)
+    : bytesByDoubling(exchange, collective, op, own, recv)
+}
+
+function* bytesInPieces(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
+  const pieces = new Pieces(recv.length, op.itemLength, exchange.size)
+  yield* reducePieces(exchange, collective, op, pieces, own, recv)
+  yield* blocksAroundRing(exchange, collective, pieces.blocksOf(recv))
+}
+
+/**
+ * The partners of recursive doubling for any number of ranks. The ranks above the largest power of two, `extra` of them, are
+ * folded in: of the first 2·extra ranks each even one hands its part to its right neighbour and waits for the result. The
+ * others are numbered anew, in order, so that partners always hold neighbouring stretches of ranks.
+ */
+class Doubling {
+  readonly extra: number
+  readonly places: number
+
+  constructor(size: number) {
+    this.places = 1 << (31 - Math.clz32(size))
+    this.extra = size - this.places
+  }
+
+  handsOver(rank: number): boolean {
+    return rank < 2 * this.extra && rank % 2 === 0
+  }
+
+  takesOver(rank: number): boolean {
+    return rank < 2 * this.extra && rank % 2 === 1
+  }
+
+  partner(rank: number, distance: number): number {
+    const place = rank < 2 * this.extra ? rank >> 1 : rank - this.extra
+    const other = place ^ distance
+    return other < this.extra ? 2 * other + 1 : other + this.extra
+  }
+}
+
+function* valuesByDoubling(exchange: Exchange, op: Operation, data: unknown): Schedule<unknown> {
+  const { rank, size } = exchange
+  const doubling = new Doubling(size)
+  let part = data
+  if (doubling.handsOver(rank)) {
+    yield exchange.sendValue(part, rank + 1)
+    const receive = exchange.receiveValue(rank + 1)
+    yield receive
+    return receive.result()
+  }
+  if (doubling.takesOver(rank)) {
+    const receive = exchange.receiveValue(rank - 1)
+    yield receive
+    part = combined('allreduce', op, part, receive.result(), false, rank - 1)
+  }
+  for (let distance = 1; distance < doubling.places; distance *= 2) {
+    const partner = doubling.partner(rank, distance)
+    const receive = exchange.receiveValue(partner)
+    yield [exchange.sendValue(part, partner), receive]
+    part = combined('allreduce', op, part, receive.result(), rank < partner, partner)
+  }
+  if (doubling.takesOver(rank)) yield exchange.sendValue(part, rank - 1)
+  return part
+}
+
+/** The first part that comes lands in `recv` itself if `own` lies elsewhere; memory aside is taken only for a second one. */
+function* bytesByDoubling(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const doubling = new Doubling(size)
+  const type = itemTypeOf(recv)
+  const recvBytes = bytesOf(recv)
+  let part = own
+  let partBytes = own === recv ? recvBytes : bytesOf(own)
+  if (doubling.handsOver(rank)) {
+    yield exchange.sendBytes(partBytes, rank + 1, type)
+    const receive = exchange.receiveBytes(recvBytes, rank + 1, type)
+    yield receive
+    expectExactly(collective, receive, recvBytes.length)
+    return
+  }
+  let incoming = recv
+  let incomingBytes = recvBytes
+  let distance = doubling.takesOver(rank) ? 0 : 1
+  while (distance < doubling.places) {
+    if (part === recv && incoming === recv) {
+      incoming = newLike(recv)
+      incomingBytes = bytesOf(incoming)
+    }
+    const partner = distance === 0 ? rank - 1 : doubling.partner(rank, distance)
+    const receive = exchange.receiveBytes(incomingBytes, partner, type)
+    yield distance === 0 ? receive : [exchange.sendBytes(partBytes, partner, type), receive]
+    expectExactly(collective, receive, recvBytes.length)
+    if (rank < partner) op.combineInto(recv, part, incoming)
+    else op.combineInto(recv, incoming, part)
+    part = recv
+    partBytes = recvBytes
+    distance = distance === 0 ? 1 : distance * 2
+  }
+  if (doubling.takesOver(rank)) yield exchange.sendBytes(recvBytes, rank - 1, type)
+  if (size === 1) copyInto(recv, own)
+}

@@ -1,0 +1,16 @@
+import type { Exchange, Schedule } from '../schedule.js'
+import { NOTHING } from './messages.js'
+
+/**
+ * Waits until every rank of the communicator has called it. Sends ceil(log2(size)) empty messages per rank: in step k to
+ * the rank 2^k to the right, after which this rank has heard, at first or second hand, of 2^(k+1) ranks to the left.
+ * @see MPI 4.1, 6.3
+ * @see Hensgen, Finkel, Manber: Two algorithms for barrier synchronization (1988)
+ */
+export function* barrier(exchange: Exchange): Schedule<void> {
+  const { rank, size } = exchange
+  for (let distance = 1; distance < size; distance *= 2) {
+    const send = exchange.sendBytes(NOTHING, (rank + distance) % size)
+    yield [send, exchange.receiveBytes(NOTHING, (rank - distance + size) % size)]
+  }
+}

@@ -1,0 +1,102 @@
+import { bytesOf } from '../element-type.js'
+import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import { checkRoot, checkView } from './arguments.js'
+import { BCAST_SEGMENT_BYTES, broadcastsInChain } from './choose.js'
+import { expectExactly, expectPreamble, preamble } from './messages.js'
+
+/**
+ * Gives the root's value to every rank. The root gets `data` itself back, everyone else a copy; `data` is ignored there.
+ * Ownership: the root may change `data` once the call has completed. A binomial tree, whatever the length: only the root
+ * knows it.
+ * @throws TypeError or RangeError when `root` is no rank.
+ * @see MPI 4.1, 6.4
+ */
+export function bcast<T>(exchange: Exchange, data: T | undefined, root: number): Schedule<T> {
+  checkRoot('bcast', root, exchange.size)
+  return valueDownTree(exchange, data, root) as Schedule<T>
+}
+
+/**
+ * Fills `view` on every rank with the root's. Every rank gives as many bytes.
+ * Ownership: the memory is the collective's until it has completed.
+ * @throws TypeError or RangeError when `root` is no rank or `view` no memory.
+ * @throws OnecopyError ERR_TRUNCATE or ERR_TYPE when the ranks' lengths differ.
+ * @see MPI 4.1, 6.4
+ */
+export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: number): Schedule<void> {
+  checkRoot('bcastInto', root, exchange.size)
+  checkView('bcastInto', 'view', view)
+  const bytes = bytesOf(view)
+  return broadcastsInChain(bytes.length, exchange.size) ? bytesDownChain(exchange, bytes, root) : bytesDownTree(exchange, bytes, root)
+}
+
+function* valueDownTree(exchange: Exchange, data: unknown, root: number): Schedule<unknown> {
+  const { rank, size } = exchange
+  const place = (rank - root + size) % size
+  let value = data
+  if (place !== 0) {
+    const receive = exchange.receiveValue(parentOf(place, root, size))
+    yield receive
+    value = receive.result()
+  }
+  const sends: Awaited<void>[] = []
+  for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
+    if (place + distance < size) sends.push(exchange.sendValue(value, (rank + distance) % size))
+  }
+  if (sends.length > 0) yield sends
+  return value
+}
+
+function* bytesDownTree(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
+  const { rank, size } = exchange
+  const place = (rank - root + size) % size
+  if (place !== 0) {
+    const receive = exchange.receiveBytes(bytes, parentOf(place, root, size))
+    yield receive
+    expectExactly('bcastInto', receive, bytes.length)
+  }
+  const sends: Awaited<void>[] = []
+  for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
+    if (place + distance < size) sends.push(exchange.sendBytes(bytes, (rank + distance) % size))
+  }
+  if (sends.length > 0) yield sends
+}
+
+/** In a binomial tree over places (ranks counted from the root), the parent is the place without its lowest bit. */
+function parentOf(place: number, root: number, size: number): number {
+  return ((place & (place - 1)) + root) % size
+}
+
+/** The farthest child's distance: children lie at the powers of two below the lowest bit, the largest subtree first. */
+function childDistance(place: number, size: number): number {
+  if (place !== 0) return (place & -place) >>> 1
+  return size < 2 ? 0 : 1 << (31 - Math.clz32(size - 1))
+}
+
+function* bytesDownChain(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
+  const { rank, size } = exchange
+  const left = rank === root ? -1 : (rank - 1 + size) % size
+  const right = (rank + 1) % size === root ? -1 : (rank + 1) % size
+  const said = preamble('bcastInto', bytes.length)
+  if (left >= 0) {
+    const heard = exchange.receiveValue(left)
+    yield heard
+    expectPreamble(heard, said, left)
+  }
+  if (right >= 0) yield exchange.sendValue(said, right)
+
+  let arrived: Uint8Array | null = null
+  for (let start = 0; start < bytes.length || arrived !== null; start += BCAST_SEGMENT_BYTES) {
+    const segment = start < bytes.length ? bytes.subarray(start, start + BCAST_SEGMENT_BYTES) : null
+    if (left < 0) {
+      if (segment !== null) yield exchange.sendBytes(segment, right)
+      continue
+    }
+    const receive = segment === null ? null : exchange.receiveBytes(segment, left)
+    const send = arrived === null || right < 0 ? null : exchange.sendBytes(arrived, right)
+    if (receive === null && send === null) break
+    yield receive === null ? send! : send === null ? receive : [receive, send]
+    if (receive !== null) expectExactly('bcastInto', receive, segment!.length)
+    arrived = segment
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Where every collective chooses its algorithm. All ranks must choose the same, so a choice may depend only on what all
+ * ranks know: the number of ranks, and lengths that MPI requires to be equal everywhere.
+ *
+ * The prices behind the thresholds (FACTS.md, one machine): a small message about 0.3 us, a step in which a rank waits for
+ * another at least that and a context switch once there are more ranks than cores; copying 10 to 20 GB/s and combining 6
+ * to 10 GB/s, paid by the receiving CPU, as the receiver reads the sender's memory. So few dependent steps matter for
+ * short messages, and for long ones that all CPUs copy and combine, none of them twice.
+ */
+
+/** From here on bytes cost more than the added steps of a reduction cut in pieces (2 ranks: one step more, half the sum). */
+const REDUCE_IN_PIECES_BYTES_MIN = 32 * 1024
+/** Shorter pieces would be eager messages, for which steps cost more than bytes. */
+const REDUCE_PIECE_BYTES_MIN = 4 * 1024
+
+/**
+ * Whether a reduction of `byteLength` bytes is cut into one piece per rank (reduce-scatter in a ring, then all pieces
+ * collected) rather than combined whole (recursive doubling, or a binomial tree). Pieces go around the ring in an order
+ * that starts at another rank for each piece, so the operation must be commutative, and elementwise to be cut at all.
+ */
+export function reducesInPieces(byteLength: number, size: number, cuttable: boolean): boolean {
+  return (
+    cuttable && size > 1 && byteLength >= REDUCE_IN_PIECES_BYTES_MIN && byteLength >= size * REDUCE_PIECE_BYTES_MIN
+  )
+}
+
+/** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */
+const BCAST_CHAIN_BYTES_MIN = 512 * 1024
+/** Half of an L2 cache: the next rank reads the segment while it is still there. */
+export const BCAST_SEGMENT_BYTES = 128 * 1024
+
+/**
+ * Whether a broadcast goes down a chain of ranks in segments, each rank sending one segment on while it receives the next,
+ * rather than whole down a binomial tree. With two ranks both are one message, so it stays whole.
+ */
+export function broadcastsInChain(byteLength: number, size: number): boolean {
+  return size > 2 && byteLength >= BCAST_CHAIN_BYTES_MIN
+}
+
+/** From here on the bytes that a logarithmic allgather copies aside and sends again cost more than the ring's steps. */
+const ALLGATHER_RING_BYTES_MIN = 64 * 1024
+
+export type AllgatherAlgorithm = 'doubling' | 'bruck' | 'ring'
+
+/**
+ * How equal blocks of `totalBytes` in all are collected everywhere: in log2(size) steps while they are short (recursive
+ * doubling in place for powers of two, Bruck's algorithm with memory aside for the rest), around a ring when they are long.
+ */
+export function allgatherAlgorithm(totalBytes: number, size: number): AllgatherAlgorithm {
+  if (totalBytes >= ALLGATHER_RING_BYTES_MIN) return 'ring'
+  return (size & (size - 1)) === 0 ? 'doubling' : 'bruck'
+}
+
+/** Up to here every rank sends its value to every other: one step. Beyond, size² messages cost more than log2(size) steps. */
+const ALLGATHER_DIRECT_RANKS_MAX = 8
+
+/** Whether values, whose lengths nobody knows beforehand, are sent from each to each rather than by Bruck's algorithm. */
+export function allgathersDirectly(size: number): boolean {
+  return size <= ALLGATHER_DIRECT_RANKS_MAX
+}
+
+/**
+ * Peers an all-to-all exchange talks to at a time. Readers of one process's memory hold each other up (its mmap lock), and
+ * unreceived eager messages take memory; every rank starts with its right neighbour, so that no rank is everyone's next.
+ */
+export const ALLTOALL_PEERS_MAX = 4
+
+/*
+ * gather and scatter have no choice: the root exchanges one message with each rank, whatever the length. The root has to
+ * take every block in anyway (0.3 us each), a tree only adds copies and steps for the ranks between; and the lengths
+ * (`counts`) are known to the root alone, so that the others could not choose the same.
+ */

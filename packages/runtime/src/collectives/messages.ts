@@ -1,0 +1,46 @@
+import { OnecopyError } from '@onecopy/transport'
+import type { Awaited } from '../schedule.js'
+import type { Status } from '../status.js'
+
+/** A message without content: that it came is all. */
+export const NOTHING = new Uint8Array(0)
+
+/**
+ * Checks that a completed receive brought exactly `byteLength` bytes. Longer messages have failed already.
+ * @throws OnecopyError what the receive failed with; ERR_TRUNCATE when the message was shorter.
+ */
+export function expectExactly(collective: string, receive: Awaited<Status>, byteLength: number): void {
+  const status = receive.result()
+  if (status.byteLength !== byteLength) {
+    throw new OnecopyError(
+      'ERR_TRUNCATE',
+      `${collective}: ${status.byteLength} bytes came from rank ${status.source} where this rank expects ${byteLength}; ` +
+        'the lengths (and counts) that the ranks give must fit together',
+      { source: status.source },
+    )
+  }
+}
+
+/**
+ * What a rank says to its neighbour before an algorithm that cuts the memory in pieces: a value, so that a neighbour whose
+ * length made it choose another algorithm finds a message of the wrong kind instead of a piece of the right length.
+ */
+export function preamble(collective: string, byteLength: number, operation = ''): string {
+  return `${collective} of ${byteLength} bytes${operation === '' ? '' : ` with ${operation}`}`
+}
+
+/**
+ * Checks that a neighbour said the same as this rank.
+ * @throws OnecopyError ERR_TRUNCATE when it did not; what the receive failed with.
+ */
+export function expectPreamble(receive: Awaited<unknown>, mine: string, source: number): void {
+  const theirs = receive.result()
+  if (theirs !== mine) {
+    throw new OnecopyError(
+      'ERR_TRUNCATE',
+      `rank ${source} does ${typeof theirs === 'string' ? theirs : 'something else'}, this rank ${mine}; ` +
+        'all ranks must give the same length and operation',
+      { source },
+    )
+  }
+}

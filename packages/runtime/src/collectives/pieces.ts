@@ -1,0 +1,91 @@
+import { bytesOf } from '../element-type.js'
+import type { Operation } from '../operation.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { itemTypeOf, newLike, type TypedArray } from './arrays.js'
+import { Blocks } from './blocks.js'
+import { expectExactly, expectPreamble, preamble } from './messages.js'
+
+/** An array cut into one piece per rank, as equal as whole items allow. */
+export class Pieces {
+  readonly #items: number
+  readonly #itemLength: number
+  readonly #size: number
+
+  constructor(length: number, itemLength: number, size: number) {
+    this.#items = length / itemLength
+    this.#itemLength = itemLength
+    this.#size = size
+  }
+
+  start(index: number): number {
+    return Math.floor((this.#items * index) / this.#size) * this.#itemLength
+  }
+
+  length(index: number): number {
+    return this.start(index + 1) - this.start(index)
+  }
+
+  get lengthMax(): number {
+    return Math.ceil(this.#items / this.#size) * this.#itemLength
+  }
+
+  of(array: TypedArray, index: number): TypedArray {
+    return array.subarray(this.start(index), this.start(index + 1))
+  }
+
+  /** The same pieces as blocks of memory. */
+  blocksOf(array: TypedArray): Blocks {
+    const ranks = Array.from({ length: this.#size }, (_, rank) => rank)
+    return new Blocks(
+      array,
+      this.#size,
+      ranks.map((rank) => this.length(rank)),
+      ranks.map((rank) => this.start(rank)),
+    )
+  }
+}
+
+/**
+ * Reduces an array in pieces: piece i ends up on rank i, combined over all ranks. Each piece goes once around the ring and
+ * every rank adds its own part, so all CPUs copy and combine at the same time, and each piece is computed on one path only:
+ * whoever gets it from here gets the same bits.
+ *
+ * Gives this rank's finished piece. It lies in its place in `result` when there is one (the rest of `result` is then
+ * scratch), else in memory of its own. `result` may be `own`.
+ */
+export function* reducePieces(
+  exchange: Exchange,
+  collective: string,
+  operation: Operation,
+  pieces: Pieces,
+  own: TypedArray,
+  result: TypedArray | null,
+): Schedule<TypedArray> {
+  const { rank, size } = exchange
+  const left = (rank - 1 + size) % size
+  const right = (rank + 1) % size
+  const type = itemTypeOf(own)
+  const asides = result === null ? 2 : result === own ? 1 : 0
+  const aside = asides === 0 ? own : newLike(own, asides * pieces.lengthMax)
+
+  const said = preamble(collective, own.byteLength, operation.name)
+  const saying = exchange.sendValue(said, right)
+  const heard = exchange.receiveValue(left)
+  yield [saying, heard]
+  expectPreamble(heard, said, left)
+
+  let partial = pieces.of(own, left)
+  for (let step = 2; step <= size; step++) {
+    const index = (rank - step + 2 * size) % size
+    const mine = pieces.of(own, index)
+    const at = asides === 2 ? (step % 2) * pieces.lengthMax : 0
+    const incoming = asides === 0 ? pieces.of(result!, index) : aside.subarray(at, at + mine.length)
+    const send = exchange.sendBytes(bytesOf(partial), right, type)
+    const receive = exchange.receiveBytes(bytesOf(incoming), left, type)
+    yield [send, receive]
+    expectExactly(collective, receive, incoming.byteLength)
+    partial = asides === 1 ? mine : incoming
+    operation.combineInto(partial, incoming, mine)
+  }
+  return partial
+}

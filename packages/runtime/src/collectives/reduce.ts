@@ -1,0 +1,168 @@
+import { IN_PLACE } from '../constants.js'
+import { bytesOf } from '../element-type.js'
+import type { Operation } from '../operation.js'
+import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import type { Status } from '../status.js'
+import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
+import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
+import { reducesInPieces } from './choose.js'
+import { combined, giving, isArrayFor } from './combining.js'
+import { expectExactly } from './messages.js'
+import { Pieces, reducePieces } from './pieces.js'
+
+/**
+ * Combines one value of every rank, in rank order, and gives the root the result; undefined elsewhere. Typed arrays are
+ * combined element by element and give a new one; they must be of one kind and length.
+ * @throws TypeError or RangeError when `root` is no rank, `op` is no Operation or does not work on `data`.
+ * @throws OnecopyError ERR_TYPE or ERR_TRUNCATE when the ranks' values do not go together.
+ * @see MPI 4.1, 6.9.1
+ */
+export function reduce<T>(exchange: Exchange, data: T, op: Operation, root: number): Schedule<T | undefined> {
+  checkRoot('reduce', root, exchange.size)
+  checkContribution('reduce', data, op)
+  if (!isArrayFor(op, data)) return valuesUpTree(exchange, op, data, root) as Schedule<T | undefined>
+  const result = exchange.rank === root ? newLike(data) : null
+  return giving(result ?? undefined, reduction(exchange, 'reduce', op, data, result, root)) as Schedule<T | undefined>
+}
+
+/**
+ * Combines the ranks' `send` element by element, in rank order, into the root's `recv`. `recv` is ignored elsewhere (null
+ * is fine); `send` may be IN_PLACE at the root: its contribution lies in `recv`.
+ * Ownership: the memory is the collective's until it has completed.
+ * @throws TypeError or RangeError when `root` is no rank, the arrays are not of one kind and length, overlap, or `op` does
+ *   not work on them.
+ * @throws OnecopyError ERR_TRUNCATE or ERR_TYPE when the ranks' lengths or kinds differ.
+ * @see MPI 4.1, 6.9.1
+ */
+export function reduceInto(
+  exchange: Exchange,
+  send: ArrayBufferView | typeof IN_PLACE,
+  recv: ArrayBufferView | null | undefined,
+  op: Operation,
+  root: number,
+): Schedule<void> {
+  checkRoot('reduceInto', root, exchange.size)
+  if (exchange.rank === root) {
+    const own = contributionOf('reduceInto', send, recv, op)
+    return reduction(exchange, 'reduceInto', op, own, recv as TypedArray, root)
+  }
+  checkOperation('reduceInto', op)
+  checkArray('reduceInto', 'send', send)
+  op.checkArray(send)
+  return reduction(exchange, 'reduceInto', op, send, null, root)
+}
+
+function reduction(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray | null,
+  root: number,
+): Schedule<void> {
+  return reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)
+    ? bytesInPieces(exchange, collective, op, own, recv, root)
+    : bytesUpTree(exchange, collective, op, own, recv, root)
+}
+
+function* bytesInPieces(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray | null,
+  root: number,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const type = itemTypeOf(own)
+  const pieces = new Pieces(own.length, op.itemLength, size)
+  const piece = yield* reducePieces(exchange, collective, op, pieces, own, recv)
+  if (recv === null) {
+    yield exchange.sendBytes(bytesOf(piece), root, type)
+    return
+  }
+  const blocks = pieces.blocksOf(recv)
+  const receives: Awaited<Status>[] = []
+  for (let source = 0; source < size; source++) {
+    if (source !== rank) receives.push(exchange.receiveBytes(blocks.of(source), source, type))
+  }
+  yield receives
+  for (let i = 0; i < receives.length; i++) {
+    expectExactly(collective, receives[i]!, blocks.byteLength(i < rank ? i : i + 1))
+  }
+}
+
+/**
+ * Where a binomial tree of combinations ends: at the root, unless the order matters. Counted from rank 0 every subtree is
+ * a stretch of neighbouring ranks, so rank 0 gets the result in rank order and hands it to the root.
+ */
+function topOf(op: Operation, root: number): number {
+  return op.commutative ? root : 0
+}
+
+function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: number): Schedule<unknown> {
+  const { rank, size } = exchange
+  const top = topOf(op, root)
+  const place = (rank - top + size) % size
+  let part = data
+  for (let distance = 1; distance < size; distance *= 2) {
+    if ((place & distance) !== 0) {
+      yield exchange.sendValue(part, (rank - distance + size) % size)
+      break
+    }
+    if (place + distance >= size) continue
+    const child = (rank + distance) % size
+    const receive = exchange.receiveValue(child)
+    yield receive
+    part = combined('reduce', op, part, receive.result(), true, child)
+  }
+  if (top !== root && rank === top) yield exchange.sendValue(part, root)
+  if (rank !== root) return undefined
+  if (top === root) return part
+  const receive = exchange.receiveValue(top)
+  yield receive
+  return receive.result()
+}
+
+/** A leaf sends from the caller's memory; the first part that comes lands where the combination will lie, if that is free. */
+function* bytesUpTree(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray | null,
+  root: number,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const type = itemTypeOf(own)
+  const top = topOf(op, root)
+  const place = (rank - top + size) % size
+  let part = own
+  let out = recv
+  let incoming = recv
+  for (let distance = 1; distance < size; distance *= 2) {
+    if ((place & distance) !== 0) {
+      yield exchange.sendBytes(bytesOf(part), (rank - distance + size) % size, type)
+      break
+    }
+    if (place + distance >= size) continue
+    out ??= newLike(own)
+    if (incoming === null) incoming = out
+    if (part === incoming) incoming = newLike(own)
+    const child = (rank + distance) % size
+    const receive = exchange.receiveBytes(bytesOf(incoming), child, type)
+    yield receive
+    expectExactly(collective, receive, own.byteLength)
+    op.combineInto(out, part, incoming)
+    part = out
+  }
+  if (top === root) {
+    if (recv !== null) copyInto(recv, part)
+  } else if (rank === top) {
+    yield exchange.sendBytes(bytesOf(part), root, type)
+  } else if (recv !== null) {
+    const receive = exchange.receiveBytes(bytesOf(recv), top, type)
+    yield receive
+    expectExactly(collective, receive, recv.byteLength)
+  }
+}

@@ -1,0 +1,41 @@
+import process from 'node:process'
+import { isMainThread } from 'node:worker_threads'
+import { OnecopyError } from '@onecopy/transport'
+import type { Communicator } from './communicator.js'
+import { Job } from './job.js'
+import { publishedLink } from './launcher/link-slot.js'
+import { LoneLink } from './lone-link.js'
+import { TRANSPORTS } from './transports.js'
+
+/** Where the process keeps its world: one per process, even when ESM and CommonJS copies of this library meet in it. */
+const WORLD = Symbol.for('onecopy.world')
+
+/**
+ * Joins the job this process was started in and gives its world: a communicator of all ranks. Done when every rank has
+ * called it. A process that no launcher started is a world of one. Calling it again gives the same world.
+ * @throws OnecopyError ERR_START_TIMEOUT, ERR_EARLY_EXIT when not every rank gets here; ERR_UNAVAILABLE when some pair of ranks
+ *   has no transport, with the reasons.
+ * @throws TypeError in a worker thread: a rank is a process.
+ * @example
+ * const world = await init()
+ * console.log(`rank ${world.rank} of ${world.size}`)
+ * @see MPI 4.1, 11.2.1
+ */
+export function init(): Promise<Communicator> {
+  if (!isMainThread) throw new TypeError('init() was called in a worker thread: a rank is a process, call it in the main thread')
+  const holder = globalThis as { [WORLD]?: Promise<Communicator> }
+  holder[WORLD] ??= join()
+  return holder[WORLD]
+}
+
+async function join(): Promise<Communicator> {
+  const job = await Job.start(publishedLink() ?? new LoneLink(), TRANSPORTS)
+  // A script that ends leaves the job as if it had called finalize(): what it has sent gets out first.
+  process.once('beforeExit', () => {
+    job.finalize().catch((error: unknown) => {
+      if (!(error instanceof OnecopyError)) throw error
+    })
+  })
+  process.once('exit', () => job.abandon())
+  return job.world
+}

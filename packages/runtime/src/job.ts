@@ -1,0 +1,122 @@
+import os from 'node:os'
+import process from 'node:process'
+import { OnecopyError, type Transport, type TransportProvider } from '@onecopy/transport'
+import { Communicator, CONTEXTS_PER_COMMUNICATOR, WORLD_CONTEXT } from './communicator.js'
+import type { JobLink } from './job-link.js'
+import { Messenger } from './messenger.js'
+import { PeerLink } from './peer-link.js'
+import { PointToPoint } from './point-to-point.js'
+import { ProgressEngine } from './progress.js'
+import { type Thresholds, thresholdsFor } from './protocol.js'
+import { openRoutes, type Routes } from './routes.js'
+import { ValuePacker } from './value-packer.js'
+
+/** Payload bytes received, by the way they came, and messages. */
+export interface Statistics {
+  readonly messages: number
+  readonly bytesEager: number
+  readonly bytesSingleCopy: number
+  readonly bytesStreamed: number
+  /** The same, by the name of the transport that carried them. */
+  readonly bytesByTransport: Readonly<Record<string, number>>
+}
+
+/**
+ * One rank's part of a job: everything that has state hangs here, so that one process can hold many (a test holds
+ * hundreds).
+ */
+export class Job {
+  readonly link: JobLink
+  readonly engine: ProgressEngine
+  readonly thresholds: Thresholds
+  readonly world: Communicator
+  /** The first context number that this rank has not used: see Communicator.dup. */
+  nextContext = WORLD_CONTEXT + CONTEXTS_PER_COMMUNICATOR
+  readonly #routes: Routes
+  readonly #messenger: Messenger
+  readonly #worldBase: PointToPoint
+  #finalizing: Promise<void> | null = null
+
+  /** Opens transports, meets the other ranks, and gives the job with its world. */
+  static async start(link: JobLink, providers: readonly TransportProvider[]): Promise<Job> {
+    link.ref()
+    try {
+      return new Job(link, await openRoutes(link, providers))
+    } finally {
+      link.unref()
+    }
+  }
+
+  private constructor(link: JobLink, routes: Routes) {
+    this.link = link
+    this.#routes = routes
+    const main = routes.transports[0]
+    this.thresholds = thresholdsFor(main?.limits.frameBytesMax ?? Number.MAX_SAFE_INTEGER, link.settings)
+    const packer = new ValuePacker({ partBytesMin: this.thresholds.partBytesMin })
+    this.#messenger = new Messenger(link.rank, this.thresholds, packer, (rank) => new PeerLink(rank, routes.routeTo(rank)))
+    const crowded = link.size > os.availableParallelism()
+    this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded })
+    this.#worldBase = new PointToPoint(this.engine, link.rank, WORLD_CONTEXT, null, link.size)
+    this.world = new Communicator(this, this.#worldBase, 'world')
+  }
+
+  describeRoute(rank: number): string {
+    if (rank === this.link.rank) return 'self'
+    const transport = this.#routes.routeTo(rank)
+    return describeTransport(transport, rank)
+  }
+
+  statistics(): Statistics {
+    const bytesByTransport: Record<string, number> = {}
+    let [messages, bytesEager, bytesSingleCopy, bytesStreamed] = [0, 0, 0, 0]
+    for (const link of this.#messenger.links()) {
+      messages += link.messages
+      bytesEager += link.bytesEager
+      bytesSingleCopy += link.bytesSingleCopy
+      bytesStreamed += link.bytesStreamed
+      const name = link.transport.name
+      const bytes = link.bytesEager + link.bytesSingleCopy + link.bytesStreamed
+      bytesByTransport[name] = (bytesByTransport[name] ?? 0) + bytes
+    }
+    return { messages, bytesEager, bytesSingleCopy, bytesStreamed, bytesByTransport }
+  }
+
+  abort(exitCode: number, reason: string): never {
+    this.link.abort(exitCode, reason)
+    process.exit(exitCode)
+  }
+
+  /** Idempotent. */
+  finalize(): Promise<void> {
+    this.#finalizing ??= this.#finalize()
+    return this.#finalizing
+  }
+
+  /** For a process that ends without finalize: nothing may wait any more. */
+  abandon(): void {
+    for (const transport of this.#routes.transports) transport.abort()
+  }
+
+  async #finalize(): Promise<void> {
+    await this.engine.flush()
+    const closed = new OnecopyError('ERR_CLOSED', 'finalize() has been called: this rank has left the job')
+    this.#worldBase.closed = closed
+    this.engine.stop(closed)
+    this.#reportStatistics()
+    for (const transport of this.#routes.transports) await transport.close()
+    this.link.leave()
+  }
+
+  #reportStatistics(): void {
+    if (this.link.settings.stats !== '1') return
+    const { bytesByTransport, ...numbers } = this.statistics()
+    this.link.stats({ ...numbers, transports: Object.keys(bytesByTransport).join(',') })
+  }
+}
+
+function describeTransport(transport: Transport, rank: number): string {
+  const { name, remoteMemory } = transport
+  if (remoteMemory === null) return name
+  if (remoteMemory.canRead(rank)) return `${name} (single copy)`
+  return `${name} (rings; single copy refused: ${remoteMemory.whyNot(rank)})`
+}

@@ -1,0 +1,54 @@
+/**
+ * Preloaded in every rank (`--import`), so that it is there before the script: takes over the line to the launcher, makes
+ * sure that no orphan stays, and keeps quiet about failures that are only the echo of another rank's. It must stay light,
+ * because every rank pays for it: node:fs, node:net, the link and the error class, nothing more.
+ */
+import { isMainThread } from 'node:worker_threads'
+import type { OnecopyError } from '@onecopy/transport'
+import { publishLink } from './link-slot.js'
+import { RankLink } from './rank-link.js'
+
+/** Errors of this process that another rank, or the launcher, is the cause of. */
+const CONSEQUENCES = new Set(['ERR_PROC_FAILED', 'ERR_ABORTED', 'ERR_EARLY_EXIT', 'ERR_LAUNCHER_LOST'])
+
+const marker = process.env.ONECOPY_RANK_LINK
+// Workers and forked children inherit --import too; they are no ranks. The marker is taken away from their environment,
+// and the flag from what fork() hands on.
+if (isMainThread && marker !== undefined) {
+  delete process.env.ONECOPY_RANK_LINK
+  const flag = process.execArgv.indexOf(import.meta.url)
+  if (flag > 0) process.execArgv.splice(flag - 1, 2)
+  const link = RankLink.open(Number(marker))
+  publishLink(link)
+  keepQuietAboutEchoes(link)
+  await dieWithTheLauncher(link)
+}
+
+/**
+ * The first failing rank's stack is what the user wants to read. A rank that dies of an uncaught error that this failure
+ * has caused says so to the launcher and ends with code 1, silently. Every other error is left to Node.
+ */
+function keepQuietAboutEchoes(link: RankLink): void {
+  process.on('uncaughtExceptionMonitor', (thrown) => {
+    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return
+    // By name and code, not by instanceof: the script may use another copy of the class (CommonJS beside ESM).
+    const error = thrown as Partial<OnecopyError> | null | undefined
+    if (error?.name !== 'OnecopyError' || !CONSEQUENCES.has(String(error.code))) return
+    link.pump()
+    if (!link.failing) return
+    link.consequence(error.rank ?? -1)
+    process.exit(1)
+  })
+}
+
+/** Asks the kernel to kill this rank when the launcher dies. Needs FFI; without it, end-of-file and the guardian do it. */
+async function dieWithTheLauncher(link: RankLink): Promise<void> {
+  if (process.platform !== 'linux' || !link.transports.some((transport) => transport.name === 'cma')) return
+  try {
+    const { loadLibc, setParentDeathSignal } = await import('@onecopy/transport-cma')
+    const { libc } = loadLibc(link.settings.ffi)
+    if (libc !== null && process.ppid === link.launcherPid) setParentDeathSignal(libc, link.launcherPid)
+  } catch {
+    // No FFI here, or prctl is refused.
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * What travels between a rank and its launcher: a little-endian 32-bit length, then that many bytes of JSON.
+ *
+ *     | length, 4 bytes | JSON, `length` bytes of UTF-8 |
+ *
+ * Both ends check what they read: the launcher because a script may write nonsense to any descriptor it inherits, the
+ * rank because a message it cannot believe is better an error than a guess.
+ */
+
+/** What a rank may say at once. A card is a few hundred bytes; statistics and reasons stay well under this. */
+export const RANK_MESSAGE_BYTES_MAX = 256 * 1024
+
+/** What the launcher may say at once: every rank's card in one answer. 1024 ranks of the largest card fit. */
+export const LAUNCHER_MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+
+export const LENGTH_BYTES = 4
+
+/** The launcher's first message: who the rank is. Never in argv (the world can read it) nor in the environment (inherited). */
+export interface JobMessage {
+  readonly type: 'job'
+  readonly rank: number
+  readonly size: number
+  readonly launcherPid: number
+  readonly directory: string
+  /** 32 bytes, in hexadecimal. */
+  readonly token: string
+  readonly transports: readonly { name: string; descriptor: number | null; data: unknown }[]
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export type LauncherMessage =
+  | JobMessage
+  | { readonly type: 'gathered'; readonly round: number; readonly cards: unknown[] }
+  | {
+      readonly type: 'refused'
+      readonly round: number
+      readonly code: 'ERR_EARLY_EXIT' | 'ERR_START_TIMEOUT'
+      readonly message: string
+      readonly rank: number
+    }
+  | {
+      readonly type: 'ended'
+      readonly rank: number
+      readonly how: 'left' | 'failed'
+      readonly exitCode: number | null
+      readonly signal: string | null
+    }
+  | { readonly type: 'aborted'; readonly byRank: number; readonly exitCode: number; readonly reason: string }
+
+export type RankMessage =
+  /** The process that runs boot; another one than the launcher's child when a wrapper stands between. */
+  | { readonly type: 'hello'; readonly pid: number }
+  | { readonly type: 'card'; readonly round: number; readonly card: unknown }
+  | { readonly type: 'notice'; readonly key: string; readonly message: string }
+  | { readonly type: 'abort'; readonly exitCode: number; readonly reason: string }
+  | { readonly type: 'leave' }
+  /** This rank dies of another rank's failure: its end is a consequence and not news. */
+  | { readonly type: 'consequence'; readonly rank: number }
+  | { readonly type: 'stats'; readonly report: object }
+
+/** One message as it goes over the line. */
+export function encodeMessage(message: LauncherMessage | RankMessage): Buffer {
+  const text = JSON.stringify(message)
+  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + Buffer.byteLength(text))
+  bytes.write(text, LENGTH_BYTES, 'utf8')
+  bytes.writeUInt32LE(bytes.length - LENGTH_BYTES, 0)
+  return bytes
+}
+
+/** Cuts a stream of bytes back into messages, wherever the stream was cut. */
+export class MessageReader {
+  readonly #bytesMax: number
+  readonly #receive: (message: unknown) => void
+  #pieces: Buffer[] = []
+  #held = 0
+  #wanted = LENGTH_BYTES
+  #readingLength = true
+
+  /** `receive` gets each message, parsed and not yet validated. */
+  constructor(bytesMax: number, receive: (message: unknown) => void) {
+    this.#bytesMax = bytesMax
+    this.#receive = receive
+  }
+
+  /**
+   * Takes the next piece of the stream; it is copied where it must be kept.
+   * @throws Error when the stream cannot be this protocol. The reader is of no use after that.
+   */
+  push(chunk: Uint8Array): void {
+    let at = 0
+    while (at < chunk.length) {
+      const piece = Math.min(this.#wanted - this.#held, chunk.length - at)
+      this.#pieces.push(Buffer.from(chunk.subarray(at, at + piece)))
+      this.#held += piece
+      at += piece
+      if (this.#held === this.#wanted) this.#complete()
+    }
+  }
+
+  #complete(): void {
+    const whole = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
+    this.#pieces = []
+    this.#held = 0
+    if (this.#readingLength) {
+      const length = whole.readUInt32LE(0)
+      if (length === 0 || length > this.#bytesMax) {
+        throw new Error(`a control message of ${length} bytes; 1 to ${this.#bytesMax} are possible`)
+      }
+      this.#wanted = length
+      this.#readingLength = false
+    } else {
+      this.#wanted = LENGTH_BYTES
+      this.#readingLength = true
+      this.#receive(JSON.parse(whole.toString('utf8')))
+    }
+  }
+}
+
+/**
+ * Checks what a rank said.
+ * @throws Error naming what is wrong with it.
+ */
+export function validRankMessage(value: unknown): RankMessage {
+  const message = record(value)
+  switch (message.type) {
+    case 'hello':
+      natural(message.pid, 'pid')
+      break
+    case 'card':
+      natural(message.round, 'round')
+      if (!('card' in message)) throw new Error('no card')
+      break
+    case 'notice':
+      text(message.key, 'key')
+      text(message.message, 'message')
+      break
+    case 'abort':
+      natural(message.exitCode, 'exitCode')
+      text(message.reason, 'reason')
+      break
+    case 'leave':
+      break
+    case 'consequence':
+      if (!Number.isInteger(message.rank)) throw new Error('rank is no integer')
+      break
+    case 'stats':
+      record(message.report)
+      break
+    default:
+      throw new Error(`no such message: ${String(message.type)}`)
+  }
+  return message as unknown as RankMessage
+}
+
+/**
+ * Checks what the launcher said.
+ * @throws Error naming what is wrong with it.
+ */
+export function validLauncherMessage(value: unknown): LauncherMessage {
+  const message = record(value)
+  switch (message.type) {
+    case 'job':
+      natural(message.rank, 'rank')
+      natural(message.size, 'size')
+      natural(message.launcherPid, 'launcherPid')
+      text(message.directory, 'directory')
+      text(message.token, 'token')
+      if (!Array.isArray(message.transports)) throw new Error('transports is no list')
+      record(message.settings)
+      break
+    case 'gathered':
+      natural(message.round, 'round')
+      if (!Array.isArray(message.cards)) throw new Error('cards is no list')
+      break
+    case 'refused':
+      natural(message.round, 'round')
+      text(message.code, 'code')
+      text(message.message, 'message')
+      break
+    case 'ended':
+      natural(message.rank, 'rank')
+      text(message.how, 'how')
+      break
+    case 'aborted':
+      natural(message.exitCode, 'exitCode')
+      text(message.reason, 'reason')
+      break
+    default:
+      throw new Error(`no such message: ${String(message.type)}`)
+  }
+  return message as unknown as LauncherMessage
+}
+
+function record(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not an object')
+  return value as Record<string, unknown>
+}
+
+function natural(value: unknown, name: string): void {
+  if (!Number.isInteger(value) || (value as number) < 0) throw new Error(`${name} is no natural number`)
+}
+
+function text(value: unknown, name: string): void {
+  if (typeof value !== 'string') throw new Error(`${name} is no string`)
+}

@@ -1,0 +1,19 @@
+import type { OnecopyError } from '@onecopy/transport'
+
+/** How a job ended. */
+export interface JobResult {
+  /** 0 when every rank ended well; else the first failing rank's code, 128+n for signal n, 124 for a timeout. */
+  readonly exitCode: number
+  /** The signal that ended the first failing rank, or that the launcher was ended by; null when there was none. */
+  readonly signal: string | null
+  /** The rank that failed first; null when none did. */
+  readonly failedRank: number | null
+  /** What went wrong, with its code; null when every rank ended well. */
+  readonly error: OnecopyError | null
+  /** How each rank's process ended; both null for one that could not be started. */
+  readonly ranks: readonly { readonly rank: number; readonly exitCode: number | null; readonly signal: string | null }[]
+  /** What the ranks reported, where they were asked to (`stats`). */
+  readonly stats: ReadonlyMap<number, Readonly<Record<string, unknown>>>
+  /** From the start of the first process to the end of the last one. */
+  readonly milliseconds: number
+}

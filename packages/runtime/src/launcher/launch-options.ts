@@ -1,0 +1,183 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import type { Writable } from 'node:stream'
+import { parseTransports, transportNames } from '../transports.js'
+
+/**
+ * The most ranks of one job. Shared memory for rings is laid out for every pair, each rank costs the launcher three
+ * descriptors, and a machine with more cores than this has not been seen by anybody who could test it.
+ */
+export const SIZE_MAX = 1024
+
+/** How long ranks that have arrived wait for the others, in seconds. */
+export const START_TIMEOUT_SECONDS = 30
+
+/** A caller's mistake in the options of a job: told before anything is started. */
+export class LaunchArgumentError extends TypeError {
+  constructor(message: string) {
+    super(message)
+    this.name = 'LaunchArgumentError'
+  }
+}
+
+/** One of the programs of a job; ranks are numbered through in the order of the programs. */
+export interface Program {
+  /** Ranks that run it, 1 to 1024. */
+  readonly size: number
+  /** A .js, .mjs, .cjs, .ts, .mts or .cts file, relative to `cwd`. */
+  readonly script: string
+  readonly args?: readonly string[]
+}
+
+/** What {@link launch} takes: the same options as `onecopy run`. */
+export interface LaunchOptions extends Partial<Program> {
+  /** More than one program in one job (MPMD), in place of `size`, `script` and `args`. */
+  readonly programs?: readonly Program[]
+  /** Transports in order of preference, as a list or as `'cma,pipe'`. Default: ONECOPY_TRANSPORT, else all there are. */
+  readonly transport?: string | readonly string[]
+  /** `'core'` pins rank i to the i-th core that this process may use (Linux, needs `taskset`). Default: `'none'`. */
+  readonly bind?: 'core' | 'none'
+  /** Puts `[rank] ` before each line of output. Default: false. */
+  readonly label?: boolean
+  /** Seconds after which the job is ended with exit code 124. Default: none. */
+  readonly timeout?: number
+  /** Seconds that ranks which called init() wait for the others. Default: 30. */
+  readonly startTimeout?: number
+  /** Prints a table of what each rank has sent and received, on stderr, at the end. Default: false. */
+  readonly stats?: boolean
+  /** `'abort'` ends the job when a rank fails; `'continue'` tells the other ranks and lets them go on. Default: `'abort'`. */
+  readonly onFailure?: 'abort' | 'continue'
+  /** The ranks' environment. Default: this process's. */
+  readonly env?: NodeJS.ProcessEnv
+  /** The ranks' working directory. Default: this process's. */
+  readonly cwd?: string
+  /** Rank 0's standard input; the other ranks have none. Default: `'ignore'`; the command line uses `'inherit'`. */
+  readonly stdin?: 'inherit' | 'ignore'
+  /** Where the ranks' lines go. Default: this process's. A stream is written to and not ended. */
+  readonly stdout?: Writable | 'inherit' | 'ignore'
+  readonly stderr?: Writable | 'inherit' | 'ignore'
+  /** Options for node itself, before the script. */
+  readonly nodeArgs?: readonly string[]
+  /** A command, with its arguments, that each rank's node is started through: `['strace', '-f']`. */
+  readonly wrapper?: readonly string[]
+  /** The node binary. Default: the one that runs this process. */
+  readonly execPath?: string
+  /** Ends the job as SIGTERM to the launcher would (exit code 143). */
+  readonly signal?: AbortSignal
+}
+
+/** Options with every default filled in and every mistake refused. */
+export interface JobOptions {
+  readonly size: number
+  readonly programs: readonly Required<Program>[]
+  readonly transports: readonly string[]
+  /** Whether the caller chose the transports: then one that cannot work is an error and not a notice. */
+  readonly transportsChosen: boolean
+  readonly bindToCores: boolean
+  readonly label: boolean
+  readonly timeoutMs: number | null
+  readonly startTimeoutMs: number
+  readonly stats: boolean
+  readonly continueOnFailure: boolean
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  readonly stdin: 'inherit' | 'ignore'
+  readonly stdout: Writable | number | null
+  readonly stderr: Writable | number | null
+  readonly nodeArgs: readonly string[]
+  readonly wrapper: readonly string[]
+  readonly execPath: string
+  readonly signal: AbortSignal | null
+}
+
+/**
+ * Checks the options of a job and fills in defaults.
+ * @throws LaunchArgumentError on the first mistake, naming the cure.
+ */
+export function completeOptions(options: LaunchOptions): JobOptions {
+  const cwd = path.resolve(options.cwd ?? process.cwd())
+  const env = options.env ?? process.env
+  const programs = completePrograms(options, cwd)
+  const size = programs.reduce((sum, program) => sum + program.size, 0)
+  if (size > SIZE_MAX) throw new LaunchArgumentError(sizeText(size))
+  const chosen = options.transport ?? env.ONECOPY_TRANSPORT
+  const transportsChosen = chosen !== undefined && chosen !== ''
+  return {
+    size,
+    programs,
+    transports: transportsChosen ? chosenTransports(chosen) : transportNames(),
+    transportsChosen,
+    bindToCores: oneOf('bind', options.bind ?? 'none', ['none', 'core']) === 'core',
+    label: options.label === true,
+    timeoutMs: options.timeout === undefined ? null : seconds('timeout', options.timeout),
+    startTimeoutMs: seconds('startTimeout', options.startTimeout ?? START_TIMEOUT_SECONDS),
+    stats: options.stats === true,
+    continueOnFailure: oneOf('onFailure', options.onFailure ?? 'abort', ['abort', 'continue']) === 'continue',
+    env,
+    cwd,
+    stdin: options.stdin ?? 'ignore',
+    stdout: destination(options.stdout, 1),
+    stderr: destination(options.stderr, 2),
+    nodeArgs: options.nodeArgs ?? [],
+    wrapper: options.wrapper ?? [],
+    execPath: options.execPath ?? process.execPath,
+    signal: options.signal ?? null,
+  }
+}
+
+function completePrograms(options: LaunchOptions, cwd: string): Required<Program>[] {
+  if (options.programs !== undefined && options.script !== undefined) {
+    throw new LaunchArgumentError('give either script or programs, not both')
+  }
+  const given: readonly Partial<Program>[] = options.programs ?? [options]
+  if (given.length === 0) throw new LaunchArgumentError('no program: programs is empty')
+  return given.map(({ size, script, args }) => {
+    if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > SIZE_MAX) {
+      throw new LaunchArgumentError(sizeText(size))
+    }
+    if (typeof script !== 'string' || script === '') throw new LaunchArgumentError('no script: name the file to run')
+    const file = path.resolve(cwd, script)
+    if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
+      throw new LaunchArgumentError(`no such script: ${file}`)
+    }
+    return { size, script: file, args: (args ?? []).map(String) }
+  })
+}
+
+/** What is wrong with a number of ranks. */
+export function sizeText(size: unknown): string {
+  if (typeof size === 'number' && size > SIZE_MAX) {
+    return `${size} ranks are more than ${SIZE_MAX}: shared memory is laid out for every pair of ranks; use fewer`
+  }
+  return `the number of ranks must be an integer from 1 to ${SIZE_MAX}, not ${String(size)}`
+}
+
+function chosenTransports(chosen: string | readonly string[]): string[] {
+  try {
+    return parseTransports(typeof chosen === 'string' ? chosen : chosen.join(','))
+  } catch (error) {
+    throw new LaunchArgumentError((error as Error).message)
+  }
+}
+
+function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
+  if (!values.includes(value)) {
+    throw new LaunchArgumentError(`${name} must be ${values.join(' or ')}, not '${String(value)}'`)
+  }
+  return value
+}
+
+/** setTimeout's longest time is 2^31-1 ms. */
+const SECONDS_MAX = 2_147_483
+
+function seconds(name: string, value: number): number {
+  if (typeof value !== 'number' || !(value > 0) || value > SECONDS_MAX) {
+    throw new LaunchArgumentError(`${name} must be a number of seconds from above 0 to ${SECONDS_MAX}, not ${value}`)
+  }
+  return value * 1000
+}
+
+function destination(wish: Writable | 'inherit' | 'ignore' | undefined, descriptor: number): Writable | number | null {
+  if (wish === 'ignore') return null
+  return wish === undefined || wish === 'inherit' ? descriptor : wish
+}

@@ -1,0 +1,339 @@
+import fs from 'node:fs'
+import net from 'node:net'
+import { OnecopyError } from '@onecopy/transport'
+import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../job-link.js'
+import {
+  encodeMessage,
+  type JobMessage,
+  LAUNCHER_MESSAGE_BYTES_MAX,
+  LENGTH_BYTES,
+  MessageReader,
+  RANK_MESSAGE_BYTES_MAX,
+  type RankMessage,
+  validLauncherMessage,
+} from './control-message.js'
+
+/** The line is read in pieces of this size; most messages are a few hundred bytes. */
+const READ_BYTES = 16 * 1024
+
+/** How long handlers may run once the launcher is gone: everything has to be over within 250 ms (RELIABILITY, row 10). */
+const LAUNCHER_LOST_GRACE_MS = 60
+
+/** How long a full line is waited for. A launcher that was stopped for longer than this has lost the rank's message. */
+const WRITE_PATIENCE_MS = 30_000
+
+interface Round {
+  readonly number: number
+  readonly resolve: (cards: unknown[]) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A rank's end of the socket pair it inherited from its launcher. */
+export class RankLink implements JobLink {
+  readonly rank: number
+  readonly size: number
+  readonly launcherPid: number
+  readonly directory: string
+  readonly token: Uint8Array
+  readonly transports: readonly LinkTransport[]
+  readonly settings: Readonly<Record<string, string | undefined>>
+
+  readonly #descriptor: number
+  readonly #socket: net.Socket
+  readonly #reader: MessageReader
+  readonly #pumpBuffer = Buffer.allocUnsafe(READ_BYTES)
+  readonly #sleepCell = new Int32Array(new SharedArrayBuffer(4))
+  #listener: JobListener | null = null
+  #early: ((listener: JobListener) => void)[] = []
+  #rounds = 0
+  #waiting: Round | null = null
+  #references = 0
+  #held = false
+  #lostAt = -1
+  #left = false
+  #failing = false
+
+  /** Reads who this rank is from `descriptor`; the launcher has written it before or right after the start. */
+  static open(descriptor: number): RankLink {
+    return new RankLink(descriptor, readJob(descriptor))
+  }
+
+  private constructor(descriptor: number, job: JobMessage) {
+    this.rank = job.rank
+    this.size = job.size
+    this.launcherPid = job.launcherPid
+    this.directory = job.directory
+    this.token = Buffer.from(job.token, 'hex')
+    this.transports = job.transports
+    this.settings = job.settings
+    this.#descriptor = descriptor
+    this.#reader = new MessageReader(LAUNCHER_MESSAGE_BYTES_MAX, (message) => this.#receive(message))
+    // With `onread` the bytes go to the parser when they are read, and never wait in a stream's queue: pump() reads the
+    // same descriptor, and what it reads must not overtake them.
+    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
+      fd: descriptor,
+      readable: true,
+      writable: true,
+      onread: {
+        buffer: Buffer.allocUnsafe(READ_BYTES),
+        callback: (byteCount: number, buffer: Uint8Array) => {
+          this.#take(buffer.subarray(0, byteCount))
+          return true
+        },
+      },
+    }
+    this.#socket = new net.Socket(options)
+    this.#socket.on('end', () => this.#lost())
+    this.#socket.on('error', () => this.#lost())
+    this.#socket.on('close', () => this.#lost())
+    this.#socket.unref()
+    this.#socket.resume()
+    this.#write({ type: 'hello', pid: process.pid })
+  }
+
+  /** Whether the job is being ended because of another rank's failure, an abort, or the launcher's end. */
+  get failing(): boolean {
+    return this.#failing
+  }
+
+  allgather(card: unknown): Promise<unknown[]> {
+    if (this.#waiting !== null) throw new TypeError('allgather is called again before the last one is over')
+    const number = this.#rounds++
+    return new Promise((resolve, reject) => {
+      if (this.#lostAt >= 0) {
+        reject(launcherLostError())
+        return
+      }
+      this.#waiting = { number, resolve, reject }
+      this.#hold()
+      this.#write({ type: 'card', round: number, card: card ?? null })
+    })
+  }
+
+  listen(listener: JobListener): void {
+    this.#listener = listener
+    const early = this.#early
+    this.#early = []
+    for (const tell of early) tell(listener)
+  }
+
+  pump(): void {
+    if (this.#lostAt >= 0) {
+      if (performance.now() - this.#lostAt > LAUNCHER_LOST_GRACE_MS) this.#end()
+      return
+    }
+    for (;;) {
+      let byteCount: number
+      try {
+        byteCount = fs.readSync(this.#descriptor, this.#pumpBuffer)
+      } catch (error) {
+        if (!isBusy(error)) this.#lost()
+        return
+      }
+      if (byteCount === 0) {
+        this.#lost()
+        return
+      }
+      this.#take(this.#pumpBuffer.subarray(0, byteCount))
+      if (byteCount < READ_BYTES) return
+    }
+  }
+
+  ref(): void {
+    this.#references = 1
+    this.#hold()
+  }
+
+  unref(): void {
+    this.#references = 0
+    this.#hold()
+  }
+
+  notice(key: string, message: string): void {
+    this.#write({ type: 'notice', key, message })
+  }
+
+  abort(exitCode: number, reason: string): void {
+    this.#write({ type: 'abort', exitCode, reason })
+  }
+
+  leave(): void {
+    if (this.#left) return
+    this.#left = true
+    this.#write({ type: 'leave' })
+  }
+
+  /** Hands the launcher what `--stats` shows for this rank: plain JSON, numbers and words by name. */
+  stats(report: object): void {
+    this.#write({ type: 'stats', report })
+  }
+
+  /** Tells the launcher that this rank is about to die of `rank`'s failure (-1: of an abort or the launcher's word). */
+  consequence(rank: number): void {
+    this.#write({ type: 'consequence', rank })
+  }
+
+  /** The one place that decides whether the socket keeps the process alive. */
+  #hold(): void {
+    const wanted = this.#references > 0 || this.#waiting !== null
+    if (wanted === this.#held) return
+    this.#held = wanted
+    if (wanted) this.#socket.ref()
+    else this.#socket.unref()
+  }
+
+  #take(bytes: Uint8Array): void {
+    try {
+      this.#reader.push(bytes)
+    } catch (error) {
+      // Nobody but the launcher writes here: a line that cannot be read is as good as no launcher.
+      process.stderr.write(`onecopy: rank ${this.rank}: the launcher's line is garbled: ${String(error)}\n`)
+      this.#lost()
+    }
+  }
+
+  #receive(value: unknown): void {
+    const message = validLauncherMessage(value)
+    switch (message.type) {
+      case 'gathered':
+        this.#settle(message.round, (round) => round.resolve(message.cards))
+        break
+      case 'refused':
+        this.#settle(message.round, (round) =>
+          round.reject(new OnecopyError(message.code, message.message, { rank: message.rank })),
+        )
+        break
+      case 'ended': {
+        const end: PeerEnd = {
+          rank: message.rank,
+          how: message.how,
+          exitCode: message.exitCode ?? null,
+          signal: message.signal ?? null,
+        }
+        if (end.how === 'failed') this.#failing = true
+        this.#tell((listener) => listener.peerEnded(end))
+        break
+      }
+      case 'aborted':
+        this.#failing = true
+        this.#settle(null, (round) =>
+          round.reject(
+            new OnecopyError('ERR_ABORTED', abortText(message.byRank, message.reason), {
+              rank: message.byRank,
+              exitCode: message.exitCode,
+            }),
+          ),
+        )
+        this.#tell((listener) => listener.aborted(message.byRank, message.exitCode, message.reason))
+        break
+      case 'job':
+        throw new Error('a second job description')
+    }
+  }
+
+  /** Ends the waiting allgather if it is the one with this number; any, for null. */
+  #settle(number: number | null, how: (round: Round) => void): void {
+    const round = this.#waiting
+    if (round === null || (number !== null && round.number !== number)) return
+    this.#waiting = null
+    this.#hold()
+    how(round)
+  }
+
+  #tell(tell: (listener: JobListener) => void): void {
+    if (this.#listener === null) this.#early.push(tell)
+    else tell(this.#listener)
+  }
+
+  #lost(): void {
+    if (this.#lostAt >= 0) return
+    this.#lostAt = performance.now()
+    this.#failing = true
+    // A live timer, whatever the script does: an orphan must not stay, and it ends even if nothing calls pump().
+    setTimeout(() => this.#end(), LAUNCHER_LOST_GRACE_MS)
+    this.#settle(null, (round) => round.reject(launcherLostError()))
+    this.#tell((listener) => listener.launcherLost())
+  }
+
+  /** Leaves nothing behind, and does not ask the script's exit handlers, which may take for ever. */
+  #end(): void {
+    removeDirectory(this.directory)
+    process.kill(process.pid, 'SIGKILL')
+  }
+
+  /**
+   * Writes synchronously: the process may be about to end, or about to spin. The socket object only reads, so nothing can
+   * get in between.
+   */
+  #write(message: RankMessage): void {
+    if (this.#lostAt >= 0) return
+    const bytes = encodeMessage(message)
+    if (bytes.length - LENGTH_BYTES > RANK_MESSAGE_BYTES_MAX) {
+      throw new RangeError(`a ${message.type} of ${bytes.length} bytes; ${RANK_MESSAGE_BYTES_MAX} are possible`)
+    }
+    let at = 0
+    const deadline = performance.now() + WRITE_PATIENCE_MS
+    while (at < bytes.length) {
+      try {
+        at += fs.writeSync(this.#descriptor, bytes, at)
+      } catch (error) {
+        if (!isBusy(error) || performance.now() > deadline) {
+          this.#lost()
+          return
+        }
+        Atomics.wait(this.#sleepCell, 0, 0, 1)
+      }
+    }
+  }
+}
+
+/** What an abort is called, in the rank's error and in the launcher's line alike. */
+export function abortText(byRank: number, reason: string): string {
+  return byRank < 0 ? `the job is being ended: ${reason}` : `rank ${byRank} aborted the job: ${reason}`
+}
+
+function launcherLostError(): OnecopyError {
+  return new OnecopyError(
+    'ERR_LAUNCHER_LOST',
+    'the launcher of this job is gone: it was killed, or its machine is stopping',
+  )
+}
+
+/** Reads the first message, and not a byte more, while the descriptor still blocks. */
+function readJob(descriptor: number): JobMessage {
+  const length = readExactly(descriptor, LENGTH_BYTES).readUInt32LE(0)
+  if (length > LAUNCHER_MESSAGE_BYTES_MAX) throw new Error(`a job description of ${length} bytes`)
+  const message = validLauncherMessage(JSON.parse(readExactly(descriptor, length).toString('utf8')))
+  if (message.type !== 'job') throw new Error(`the launcher began with '${message.type}'`)
+  return message
+}
+
+function readExactly(descriptor: number, byteCount: number): Buffer {
+  const bytes = Buffer.allocUnsafe(byteCount)
+  const sleepCell = new Int32Array(new SharedArrayBuffer(4))
+  let at = 0
+  while (at < byteCount) {
+    try {
+      const taken = fs.readSync(descriptor, bytes, at, byteCount - at, null)
+      if (taken === 0) throw new Error('the launcher was gone before it said who this rank is')
+      at += taken
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      Atomics.wait(sleepCell, 0, 0, 1)
+    }
+  }
+  return bytes
+}
+
+function isBusy(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'EAGAIN' || code === 'EINTR'
+}
+
+function removeDirectory(directory: string): void {
+  try {
+    fs.rmSync(directory, { recursive: true, force: true })
+  } catch {
+    // Another rank or the guardian is removing it at the same moment.
+  }
+}

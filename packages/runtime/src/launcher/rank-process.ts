@@ -1,0 +1,180 @@
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import type { Duplex, Readable } from 'node:stream'
+import {
+  encodeMessage,
+  type LauncherMessage,
+  MessageReader,
+  RANK_MESSAGE_BYTES_MAX,
+  type RankMessage,
+  validRankMessage,
+} from './control-message.js'
+import { LineForwarder, type OutputSink } from './output.js'
+
+/** The descriptor of the control line in a rank; the transports' follow. */
+export const LINK_DESCRIPTOR = 3
+
+/** How long the control line of a dead rank is read on when a grandchild holds it open. */
+const LINE_DRAIN_MS = 40
+
+/** Of a rank's standard error, what goes into a message about its end. */
+const TAIL_BYTES_MAX = 2048
+
+export interface RankCommand {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly env: NodeJS.ProcessEnv
+  readonly stdin: 'inherit' | 'ignore'
+  /** What the rank inherits after the control line, in this order. */
+  readonly descriptors: readonly number[]
+}
+
+export interface RankEvents {
+  message(process: RankProcess, message: RankMessage): void
+  /** The rank said something that is no message. */
+  garbled(process: RankProcess, error: Error): void
+  /** The process has ended and everything it had said has been heard. */
+  ended(process: RankProcess): void
+}
+
+/** One rank's process, seen from the launcher. */
+export class RankProcess {
+  readonly rank: number
+  readonly stdout: LineForwarder | null
+  readonly stderr: LineForwarder | null
+  /** Set once the process has ended. */
+  exitCode: number | null = null
+  signal: string | null = null
+  /** Why the process could not be started. */
+  startError: Error | null = null
+  ended = false
+  /** The rank has said that it is finished. */
+  left = false
+  /** The rank whose failure this one says it dies of; null when it says nothing. */
+  consequenceOf: number | null = null
+  /** The process that runs the script; another one than the child when a wrapper stands between. */
+  #bootPid: number | null = null
+  readonly #child: ChildProcess
+  readonly #line: Duplex | null
+  readonly #events: RankEvents
+  #lineOpen = true
+  #exited = false
+
+  constructor(rank: number, command: RankCommand, events: RankEvents, sinks: RankSinks, label: string) {
+    this.rank = rank
+    this.#events = events
+    const stdio: StdioOptions = [command.stdin, 'pipe', 'pipe', 'pipe', ...command.descriptors]
+    this.#child = spawn(command.file, command.args, { cwd: command.cwd, env: command.env, stdio, windowsHide: true })
+    this.#child.on('error', (error) => this.#onError(error))
+    this.#child.on('exit', (exitCode, signal) => this.#onExit(exitCode, signal))
+    this.stdout = forward(this.#child.stdout, sinks.stdout, label, 0)
+    this.stderr = forward(this.#child.stderr, sinks.stderr, label, TAIL_BYTES_MAX)
+    this.#line = (this.#child.stdio[LINK_DESCRIPTOR] as Duplex | null | undefined) ?? null
+    this.#listen()
+  }
+
+  /** The child's process id; null when it could not be started. */
+  get pid(): number | null {
+    return this.#child.pid ?? null
+  }
+
+  /** Whether boot has said hello: node has come as far as the script. */
+  get booted(): boolean {
+    return this.#bootPid !== null
+  }
+
+  /** Whether the process ended well: by itself with code 0, or after it had said that it was finished. */
+  get endedWell(): boolean {
+    return this.left || (this.exitCode === 0 && this.signal === null)
+  }
+
+  send(message: LauncherMessage): void {
+    if (this.#line?.writable) this.#line.write(encodeMessage(message))
+  }
+
+  /** Sends a signal to the child, and to the script's own process behind a wrapper. Never throws. */
+  kill(signal: NodeJS.Signals): void {
+    if (!this.#exited) this.#child.kill(signal)
+    // The line is open, so the process at its end lives, and the pid is still its own.
+    const bootPid = this.#bootPid
+    if (bootPid === null || bootPid === this.#child.pid || !this.#lineOpen) return
+    try {
+      process.kill(bootPid, signal)
+    } catch {
+      // It ended in this moment.
+    }
+  }
+
+  /** Hangs up: a script that has outlived its wrapper ends when its line does. */
+  hangUp(): void {
+    this.#line?.destroy()
+  }
+
+  /** How the process ended, in words. */
+  get endText(): string {
+    if (this.startError !== null) return `could not be started: ${this.startError.message}`
+    return this.signal === null ? `exit code ${this.exitCode}` : `killed by ${this.signal}`
+  }
+
+  #listen(): void {
+    const line = this.#line
+    if (line === null) {
+      this.#lineOpen = false
+      return
+    }
+    const reader = new MessageReader(RANK_MESSAGE_BYTES_MAX, (value) => this.#receive(validRankMessage(value)))
+    line.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk)
+      } catch (error) {
+        line.destroy()
+        this.#events.garbled(this, error as Error)
+      }
+    })
+    line.on('error', () => {})
+    line.on('close', () => this.#onLineClosed())
+  }
+
+  #receive(message: RankMessage): void {
+    if (message.type === 'hello') this.#bootPid = message.pid
+    else if (message.type === 'consequence') this.consequenceOf = message.rank
+    this.#events.message(this, message)
+  }
+
+  #onLineClosed(): void {
+    this.#lineOpen = false
+    if (this.#exited) this.#end()
+  }
+
+  #onError(error: Error): void {
+    // A signal that could not be sent comes here too; only a failed start leaves no pid.
+    if (this.#child.pid !== undefined) return
+    this.startError = error
+    this.#exited = true
+    this.#end()
+  }
+
+  #onExit(exitCode: number | null, signal: string | null): void {
+    this.#exited = true
+    this.exitCode = exitCode
+    this.signal = signal
+    // 'exit' and not 'close': a grandchild may hold the pipes for as long as it likes.
+    if (this.#lineOpen) setTimeout(() => this.#end(), LINE_DRAIN_MS)
+    else this.#end()
+  }
+
+  #end(): void {
+    if (this.ended) return
+    this.ended = true
+    this.#events.ended(this)
+  }
+}
+
+export interface RankSinks {
+  readonly stdout: OutputSink
+  readonly stderr: OutputSink
+}
+
+function forward(stream: Readable | null, sink: OutputSink, label: string, tailBytes: number): LineForwarder | null {
+  return stream === null ? null : new LineForwarder(stream, sink, label, tailBytes)
+}

@@ -1,0 +1,458 @@
+import os from 'node:os'
+import { type ErrorCode, OnecopyError } from '@onecopy/transport'
+import type { LauncherMessage, RankMessage } from './control-message.js'
+import { pinCommand } from './cores.js'
+import { Exchange, listRanks, startTimeoutText } from './exchange.js'
+import type { JobResult } from './job-result.js'
+import type { JobOptions } from './launch-options.js'
+import { scriptNodeArgs } from './node-command.js'
+import { OutputSink } from './output.js'
+import { abortText } from './rank-link.js'
+import { LINK_DESCRIPTOR, type RankCommand, type RankEvents, RankProcess } from './rank-process.js'
+import type { SharedResources } from './shared-resources.js'
+import { type RankReport, statisticsTable } from './statistics.js'
+
+/** Between SIGTERM and SIGKILL (RELIABILITY, row 11). */
+const KILL_GRACE_MS = 500
+
+/** After SIGKILL, how long a process that does not go (uninterruptible) is waited for. */
+const REAP_MS = 5000
+
+/** A rank that says it dies of another's failure: how long that failure is waited for before it counts itself. */
+const CULPRIT_MS = 150
+
+/** A pipe that a grandchild holds open counts as finished after this silence. */
+const OUTPUT_QUIET_MS = 60
+
+/** Exit code of a job that ran out of time: what timeout(1) gives. */
+const TIMEOUT_EXIT_CODE = 124
+
+/**
+ * How long survivors may handle a failure before they get SIGTERM. Half of the time in which everything should be over
+ * (RELIABILITY, T1: 250 ms, 1 s, 2 s), which grows with the ranks that have to get a turn on a core.
+ */
+function failureGraceMs(size: number): number {
+  if (size <= 8) return 125
+  return size <= 32 ? 500 : 1000
+}
+
+interface Ending {
+  readonly exitCode: number
+  readonly signal: string | null
+  readonly failedRank: number | null
+  readonly error: OnecopyError | null
+}
+
+/** One job from its first process to its last. The state machine of "A job's life"; the processes themselves are below it. */
+export class RunningJob implements RankEvents {
+  readonly result: Promise<JobResult>
+  readonly #options: JobOptions
+  readonly #shared: SharedResources
+  readonly #stdout: OutputSink
+  readonly #stderr: OutputSink
+  readonly #ranks: RankProcess[] = []
+  readonly #exchange: Exchange
+  readonly #notices = new Set<string>()
+  readonly #reports = new Map<number, RankReport>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #startedAt = performance.now()
+  #startTimer: NodeJS.Timeout | null = null
+  #ending: Ending | null = null
+  /** The first rank that ended badly without ending the job: after leave(), or with onFailure 'continue'. */
+  #firstBad: Ending | null = null
+  #said: Promise<void> = Promise.resolve()
+  #finishing = false
+  #resolve: (result: JobResult) => void = () => {}
+
+  constructor(options: JobOptions, shared: SharedResources) {
+    this.#options = options
+    this.#shared = shared
+    this.#stdout = new OutputSink(options.stdout)
+    this.#stderr = new OutputSink(options.stderr)
+    this.result = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    this.#exchange = new Exchange({
+      size: options.size,
+      startTimeoutMs: options.startTimeoutMs,
+      send: (rank, message) => this.#ranks[rank]?.send(message),
+      onStartTimeout: (missing) => this.#startTimedOut(missing),
+    })
+    for (const [key, text] of shared.notices) this.#notice(key, text)
+    this.#start()
+  }
+
+  /** Ends the job because the launcher was told to: SIGTERM to every rank at once, SIGKILL 500 ms later. */
+  interrupt(signal: NodeJS.Signals): void {
+    if (this.#ending !== null) {
+      this.kill()
+      return
+    }
+    const exitCode = 128 + (os.constants.signals[signal] ?? 0)
+    const reason = `the launcher got ${signal}`
+    this.#end({ exitCode, signal, failedRank: null, error: new OnecopyError('ERR_ABORTED', reason) })
+    this.#broadcast({ type: 'aborted', byRank: -1, exitCode, reason })
+    this.#stop(0)
+  }
+
+  /** Kills every rank that is left, now. */
+  kill(): void {
+    for (const rank of this.#ranks) if (!rank.ended) rank.kill('SIGKILL')
+  }
+
+  /** Passes a signal on that does not end the job. */
+  forward(signal: NodeJS.Signals): void {
+    for (const rank of this.#ranks) if (!rank.ended) rank.kill(signal)
+  }
+
+  message(process: RankProcess, message: RankMessage): void {
+    switch (message.type) {
+      case 'hello':
+        this.#shared.guardian.watch(message.pid)
+        this.#restartStartTimer()
+        break
+      case 'card':
+        try {
+          this.#exchange.card(process.rank, message.round, message.card)
+        } catch (error) {
+          this.garbled(process, error as Error)
+        }
+        break
+      case 'notice':
+        this.#notice(message.key, message.message)
+        break
+      case 'abort':
+        this.#aborted(process, message.exitCode & 0xff, message.reason)
+        break
+      case 'leave':
+        if (process.left) break
+        process.left = true
+        this.#broadcast({ type: 'ended', rank: process.rank, how: 'left', exitCode: 0, signal: null })
+        break
+      case 'stats':
+        this.#reports.set(process.rank, message.report as RankReport)
+        break
+      case 'consequence':
+        break
+    }
+  }
+
+  garbled(process: RankProcess, error: Error): void {
+    if (process.ended || this.#ending !== null) return
+    const text = `rank ${process.rank} broke the launcher's protocol: ${error.message}`
+    this.#say(`${text} (ERR_PROTOCOL)`)
+    this.#fail(process, new OnecopyError('ERR_PROTOCOL', text, { rank: process.rank }), 1, null)
+  }
+
+  ended(process: RankProcess): void {
+    const end = process.endedWell ? `exit code ${process.exitCode ?? 0}` : this.#endText(process)
+    this.#exchange.ended(process.rank, end)
+    if (process.endedWell) {
+      if (!process.left) this.#tellEnded(process, 'left')
+      if (process.exitCode !== 0) this.#noteBad(process)
+    } else if (this.#ending === null) {
+      this.#failed(process)
+    }
+    this.#restartStartTimer()
+    this.#finishWhenAllEnded()
+  }
+
+  #start(): void {
+    const { options, shared } = { options: this.#options, shared: this.#shared }
+    const transports = shared.transports.map(({ name, prepared }) => ({
+      name,
+      data: prepared.data,
+      descriptor: prepared.descriptor,
+    }))
+    const descriptors: number[] = []
+    const described = transports.map(({ name, data, descriptor }) => {
+      if (descriptor === null) return { name, data, descriptor }
+      descriptors.push(descriptor)
+      return { name, data, descriptor: LINK_DESCRIPTOR + descriptors.length }
+    })
+    let rank = 0
+    for (const program of options.programs) {
+      const scriptArgs = scriptNodeArgs(program.script)
+      for (let index = 0; index < program.size; index++, rank++) {
+        const args = [...options.nodeArgs, '--import', bootUrl(), ...scriptArgs, program.script, ...program.args]
+        const label = options.label ? `[${rank}] ` : ''
+        const command = rankCommand(rank, args, options, descriptors)
+        const process = new RankProcess(rank, command, this, { stdout: this.#stdout, stderr: this.#stderr }, label)
+        this.#ranks.push(process)
+        if (process.pid !== null) this.#shared.guardian.watch(process.pid)
+        process.send({
+          type: 'job',
+          rank,
+          size: options.size,
+          launcherPid: globalThis.process.pid,
+          directory: shared.directory,
+          token: shared.token.toString('hex'),
+          transports: described,
+          settings: shared.settings,
+        })
+      }
+    }
+    this.#restartStartTimer()
+    if (options.timeoutMs !== null) this.#after(options.timeoutMs, () => this.#timedOut(options.timeoutMs as number))
+    const signal = options.signal
+    if (signal !== null) {
+      const onAbort = (): void => this.interrupt('SIGTERM')
+      signal.addEventListener('abort', onAbort, { once: true })
+      void this.result.then(() => signal.removeEventListener('abort', onAbort))
+      if (signal.aborted) onAbort()
+    }
+  }
+
+  /** Node itself may hang before it comes to boot (no threads left): then nobody would ever tell. */
+  #restartStartTimer(): void {
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer)
+    this.#startTimer = null
+    const missing = this.#ranks.filter((rank) => !rank.booted && !rank.ended)
+    if (missing.length === 0 || this.#ending !== null) return
+    this.#startTimer = setTimeout(() => {
+      this.#startTimedOut(missing.map((rank) => rank.rank))
+    }, this.#options.startTimeoutMs)
+  }
+
+  #startTimedOut(missing: readonly number[]): void {
+    if (this.#ending !== null) return
+    const silent = missing.filter((rank) => !this.#ranks[rank]?.booted)
+    const text =
+      silent.length > 0
+        ? `node did not start for ${silent.length === 1 ? 'rank' : 'ranks'} ${listRanks(silent)} within ` +
+          `${this.#options.startTimeoutMs / 1000} s (--start-timeout); check the limits on processes and memory (ulimit -a)`
+        : startTimeoutText(missing, this.#options.startTimeoutMs)
+    this.#say(`${text} (ERR_START_TIMEOUT)`)
+    const error = new OnecopyError('ERR_START_TIMEOUT', text, { rank: missing[0] as number })
+    this.#end({ exitCode: 1, signal: null, failedRank: missing[0] as number, error })
+    this.#quieten(missing)
+    this.#broadcast({ type: 'aborted', byRank: -1, exitCode: 1, reason: text })
+    this.#stop(failureGraceMs(this.#options.size))
+  }
+
+  #timedOut(milliseconds: number): void {
+    if (this.#ending !== null) return
+    const text = `the job did not end within ${milliseconds / 1000} s (--timeout)`
+    this.#say(`${text} (ERR_TIMEOUT)`)
+    const error = new OnecopyError('ERR_TIMEOUT', text)
+    this.#end({ exitCode: TIMEOUT_EXIT_CODE, signal: null, failedRank: null, error })
+    this.#quieten([])
+    this.#broadcast({ type: 'aborted', byRank: -1, exitCode: TIMEOUT_EXIT_CODE, reason: text })
+    this.#stop(failureGraceMs(this.#options.size))
+  }
+
+  #aborted(process: RankProcess, exitCode: number, reason: string): void {
+    if (this.#ending !== null) return
+    const text = abortText(process.rank, reason)
+    this.#say(`${text} (exit code ${exitCode})`)
+    const error = new OnecopyError('ERR_ABORTED', text, { rank: process.rank, exitCode })
+    this.#end({ exitCode, signal: null, failedRank: process.rank, error })
+    this.#quieten([process.rank])
+    this.#broadcast({ type: 'aborted', byRank: process.rank, exitCode, reason })
+    this.#stop(failureGraceMs(this.#options.size))
+  }
+
+  /** A rank's process ended badly while the job ran. */
+  #failed(process: RankProcess): void {
+    const culprit = process.consequenceOf
+    const waitForCulprit = culprit !== null && !(this.#ranks[culprit]?.endedWell && this.#ranks[culprit]?.ended)
+    if (waitForCulprit) {
+      // The rank has seen the failure before we have (pidfds are quick). Let the cause be named first.
+      this.#after(CULPRIT_MS, () => {
+        if (this.#ending === null) this.#declareFailed(process)
+      })
+    } else {
+      this.#declareFailed(process)
+    }
+  }
+
+  #declareFailed(process: RankProcess): void {
+    const code: ErrorCode = this.#exchange.joined(process.rank) ? 'ERR_PROC_FAILED' : 'ERR_EARLY_EXIT'
+    const text = `rank ${process.rank} failed: ${this.#endText(process)}`
+    const error = new OnecopyError(code, text, {
+      rank: process.rank,
+      ...(process.exitCode === null ? {} : { exitCode: process.exitCode }),
+      ...(process.signal === null ? {} : { signal: process.signal }),
+      cause: process.startError ?? undefined,
+    })
+    // Its own words come first: what it still has in its pipe is read before we say that it failed.
+    const last = Promise.all([process.stdout?.finish(OUTPUT_QUIET_MS), process.stderr?.finish(OUTPUT_QUIET_MS)])
+    this.#said = Promise.all([this.#said, last]).then(() => this.#say(text))
+    this.#fail(process, error, exitCodeOf(process), process.signal)
+  }
+
+  #fail(process: RankProcess, error: OnecopyError, exitCode: number, signal: string | null): void {
+    const ending: Ending = { exitCode, signal, failedRank: process.rank, error }
+    this.#tellEnded(process, 'failed')
+    if (this.#options.continueOnFailure && process.ended) {
+      this.#firstBad ??= ending
+      process.hangUp()
+      this.#finishWhenAllEnded()
+      return
+    }
+    this.#end(ending)
+    this.#quieten([process.rank])
+    this.#stop(failureGraceMs(this.#options.size))
+  }
+
+  /** A rank that had already left, and then ended with another code than 0: no failure to the others, but not a success. */
+  #noteBad(process: RankProcess): void {
+    this.#firstBad ??= {
+      exitCode: exitCodeOf(process),
+      signal: process.signal,
+      failedRank: process.rank,
+      error: new OnecopyError('ERR_PROC_FAILED', `rank ${process.rank} ended: ${process.endText}`, {
+        rank: process.rank,
+      }),
+    }
+    if (this.#ending === null) this.#say(`rank ${process.rank} failed: ${process.endText}, after it had left the job`)
+  }
+
+  #end(ending: Ending): void {
+    this.#ending ??= ending
+    this.#exchange.close()
+    this.#restartStartTimer()
+  }
+
+  /** After the first failure, what others print on standard error is its echo. `ONECOPY_LOG=debug` shows it. */
+  #quieten(except: readonly number[]): void {
+    if (this.#shared.settings.log === 'debug') return
+    for (const rank of this.#ranks) if (!except.includes(rank.rank)) rank.stderr?.suppress()
+  }
+
+  /** SIGTERM after `graceMs`, SIGKILL 500 ms later. */
+  #stop(graceMs: number): void {
+    this.#after(graceMs, () => {
+      this.forward('SIGTERM')
+      this.#after(KILL_GRACE_MS, () => {
+        this.kill()
+        this.#after(REAP_MS, () => void this.#finish())
+      })
+    })
+    this.#finishWhenAllEnded()
+  }
+
+  #finishWhenAllEnded(): void {
+    if (this.#ranks.length < this.#options.size || this.#ranks.some((rank) => !rank.ended)) return
+    // A failure that waits for its cause to be named is not over.
+    const undecided = this.#ending === null && this.#ranks.find((rank) => !rank.endedWell)
+    if (undecided && this.#firstBad === null) {
+      this.#declareFailed(this.#cause(undecided))
+      if (this.#ending === null) return
+    }
+    void this.#finish()
+  }
+
+  /** Of the ranks that ended badly, the one that does not say that it died of another. */
+  #cause(fallback: RankProcess): RankProcess {
+    return this.#ranks.find((rank) => !rank.endedWell && rank.consequenceOf === null) ?? fallback
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#finishing) return
+    this.#finishing = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer)
+    this.#exchange.close()
+    for (const rank of this.#ranks) {
+      // A script that outlived its wrapper is at the other end of the line.
+      if (this.#ending !== null) rank.kill('SIGKILL')
+      rank.hangUp()
+    }
+    await Promise.all(
+      this.#ranks.flatMap((rank) => [rank.stdout?.finish(OUTPUT_QUIET_MS), rank.stderr?.finish(OUTPUT_QUIET_MS)]),
+    )
+    await this.#said
+    this.#reportSuppressed()
+    if (this.#options.stats && this.#reports.size > 0) this.#stderr.write(Buffer.from(statisticsTable(this.#reports)))
+    await this.#shared.release()
+    await Promise.all([this.#stdout.flush(), this.#stderr.flush()])
+    this.#stdout.release()
+    this.#stderr.release()
+    const ending = this.#ending ?? this.#firstBad
+    this.#resolve({
+      exitCode: ending?.exitCode ?? 0,
+      signal: ending?.signal ?? null,
+      failedRank: ending?.failedRank ?? null,
+      error: ending?.error ?? null,
+      ranks: this.#ranks.map(({ rank, exitCode, signal }) => ({ rank, exitCode, signal })),
+      stats: this.#reports,
+      milliseconds: performance.now() - this.#startedAt,
+    })
+  }
+
+  #reportSuppressed(): void {
+    const lines = this.#ranks.reduce((sum, rank) => sum + (rank.stderr?.suppressedLines ?? 0), 0)
+    if (lines === 0) return
+    this.#say(
+      `${lines} ${lines === 1 ? 'line' : 'lines'} that other ranks wrote on stderr after that are left out (ONECOPY_LOG=debug shows them)`,
+    )
+  }
+
+  #endText(process: RankProcess): string {
+    if (this.#exchange.joined(process.rank) || process.startError !== null || this.#options.size === 1)
+      return process.endText
+    return `${process.endText}, before it called init() (ERR_EARLY_EXIT)`
+  }
+
+  #tellEnded(process: RankProcess, how: 'left' | 'failed'): void {
+    const { rank, exitCode, signal } = process
+    this.#broadcast({ type: 'ended', rank, how, exitCode, signal })
+  }
+
+  /** To every rank that lives, but not to the one the message is about. */
+  #broadcast(message: LauncherMessage & { type: 'ended' | 'aborted' }): void {
+    const about = message.type === 'ended' ? message.rank : message.byRank
+    for (const rank of this.#ranks) if (!rank.ended && rank.rank !== about) rank.send(message)
+  }
+
+  #notice(key: string, text: string): void {
+    if (this.#notices.has(key)) return
+    this.#notices.add(key)
+    this.#say(text)
+  }
+
+  #say(text: string): void {
+    this.#stderr.write(Buffer.from(`onecopy: ${text}\n`))
+  }
+
+  #after(milliseconds: number, callback: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      callback()
+    }, milliseconds)
+    this.#timers.add(timer)
+  }
+}
+
+function exitCodeOf(process: RankProcess): number {
+  if (process.signal !== null) return 128 + (os.constants.signals[process.signal as NodeJS.Signals] ?? 0)
+  return process.exitCode ?? 1
+}
+
+function bootUrl(): string {
+  return new URL('./boot.js', import.meta.url).href
+}
+
+function rankCommand(
+  rank: number,
+  nodeArgs: readonly string[],
+  options: JobOptions,
+  descriptors: readonly number[],
+): RankCommand {
+  const pin = options.bindToCores ? pinCommand(rank, options.env) : []
+  const [file, ...args] = [...pin, ...options.wrapper, options.execPath, ...nodeArgs]
+  return {
+    file: file as string,
+    args,
+    cwd: options.cwd,
+    env: {
+      ...options.env,
+      ONECOPY_RANK_LINK: String(LINK_DESCRIPTOR),
+      ONECOPY_RANK: String(rank),
+      ONECOPY_SIZE: String(options.size),
+    },
+    stdin: rank === 0 ? options.stdin : 'ignore',
+    descriptors,
+  }
+}

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { OnecopyError, type PreparedTransport } from '@onecopy/transport'
+import { settingsFromEnvironment } from '../settings.js'
+import { transportByName } from '../transports.js'
+import { Guardian } from './guardian.js'
+import { makeJobDirectory, removeJobDirectory } from './job-directory.js'
+import type { JobOptions } from './launch-options.js'
+
+/** The launcher's descriptors per rank: standard output, standard error, the control line. */
+const DESCRIPTORS_PER_RANK = 3
+
+/** What the launcher has open besides: node's own, the transports', and some for the time of a start. */
+const DESCRIPTORS_OWN = 48
+
+/** What all ranks of a job share, made before they start and given back when they have ended. */
+export interface SharedResources {
+  readonly directory: string
+  readonly token: Buffer
+  readonly settings: Readonly<Record<string, string>>
+  readonly transports: readonly { readonly name: string; readonly prepared: PreparedTransport }[]
+  readonly guardian: Guardian
+  /** What the user should know about transports that were left out, by key. */
+  readonly notices: ReadonlyMap<string, string>
+  /** Gives everything back. Idempotent; resolves when nothing is left. */
+  release(): Promise<void>
+}
+
+/**
+ * Makes them. When one step fails, what the earlier ones made is given back.
+ * @throws OnecopyError ERR_LIMIT, ERR_UNAVAILABLE, ERR_NO_SHM, ERR_CMA_DENIED.
+ */
+export async function makeSharedResources(options: JobOptions): Promise<SharedResources> {
+  checkDescriptors(options.size)
+  const settings = definedOnly(settingsFromEnvironment(options.env))
+  if (options.stats) settings.stats = '1'
+  const directory = makeJobDirectory(options.env)
+  const guardian = new Guardian(directory)
+  const transports: { name: string; prepared: PreparedTransport }[] = []
+  const notices = new Map<string, string>()
+  let released: Promise<void> | null = null
+  const release = (): Promise<void> => {
+    released ??= (async () => {
+      for (const { prepared } of transports) prepared.release()
+      removeJobDirectory(directory)
+      await guardian.dismiss()
+    })()
+    return released
+  }
+  try {
+    for (const name of options.transports) {
+      const prepared = await prepare(name, options, directory, settings, notices)
+      if (prepared !== null) transports.push({ name, prepared })
+    }
+    if (transports.length === 0) {
+      throw new OnecopyError('ERR_UNAVAILABLE', `no transport works here: ${[...notices.values()].join('; ')}`)
+    }
+  } catch (error) {
+    await release()
+    throw error
+  }
+  return { directory, token: randomBytes(32), settings, transports, guardian, notices, release }
+}
+
+/** Prepares one transport; null, and a notice, when the job can do without it. */
+async function prepare(
+  name: string,
+  options: JobOptions,
+  directory: string,
+  settings: Readonly<Record<string, string>>,
+  notices: Map<string, string>,
+): Promise<PreparedTransport | null> {
+  const provider = transportByName(name)
+  const isLast = options.transports.at(-1) === name
+  const probe = provider.probe()
+  let cause: unknown
+  let reason: string
+  if (probe.available) {
+    try {
+      return await provider.prepare({ size: options.size, directory, settings })
+    } catch (error) {
+      cause = error
+      reason = (error as Error).message
+    }
+  } else {
+    reason = probe.reason
+  }
+  if (settings[name] === 'require') {
+    throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${reason}`, { cause })
+  }
+  if (isLast && notices.size === 0) {
+    if (cause instanceof OnecopyError) throw cause
+    throw new OnecopyError('ERR_UNAVAILABLE', `${name} cannot be used: ${reason}`, { cause })
+  }
+  notices.set(`transport ${name}`, `${name} cannot be used: ${reason}`)
+  return null
+}
+
+/** A start that runs out of descriptors half way is hard to tell from a hang: say it before. */
+function checkDescriptors(size: number): void {
+  const needed = size * DESCRIPTORS_PER_RANK + DESCRIPTORS_OWN
+  const limit = descriptorLimit()
+  if (limit !== null && limit < needed) {
+    throw new OnecopyError(
+      'ERR_LIMIT',
+      `${size} ranks need ${needed} open files in the launcher, and the limit is ${limit}: raise it with ulimit -n ${needed}`,
+    )
+  }
+}
+
+function descriptorLimit(): number | null {
+  try {
+    const found = /^Max open files\s+(\S+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8'))?.[1]
+    return found === undefined || found === 'unlimited' ? null : Number(found)
+  } catch {
+    return null
+  }
+}
+
+function definedOnly(settings: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+}

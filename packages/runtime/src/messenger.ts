@@ -1,0 +1,484 @@
+import { type FrameReceiver, OnecopyError } from '@onecopy/transport'
+import { Arrival } from './arrival.js'
+import { PROC_NULL } from './constants.js'
+import { Delivery } from './delivery.js'
+import { EagerProtocol } from './eager.js'
+import { VALUE } from './element-type.js'
+import {
+  ANNOUNCE,
+  ANNOUNCE_WORDS,
+  CANCEL,
+  CANCELLED,
+  CREDIT,
+  DATA,
+  EAGER,
+  EAGER_WORDS,
+  FINISH,
+  FLAG_ACKNOWLEDGE,
+  FLAG_MORE,
+  FLAG_WAITING,
+  joinLength,
+  KIND_MASK,
+  MORE,
+  OFFER,
+  OFFER_WORDS,
+  OUTCOME_DONE,
+  PULL,
+  REGION_AT,
+  TYPE_SHIFT,
+  WAITING,
+  WRITTEN,
+} from './envelope.js'
+import { MatchQueues } from './matching.js'
+import { Outbox } from './outbox.js'
+import { Outgoing } from './outgoing.js'
+import type { PeerLink } from './peer-link.js'
+import type { Thresholds } from './protocol.js'
+import { Rendezvous } from './rendezvous.js'
+import type { RequestRecord } from './request.js'
+import type { ValuePacker } from './value-packer.js'
+
+type Queues = MatchQueues<RequestRecord, Arrival>
+
+/** What a send does besides arriving. @see MPI 4.1, 3.4 */
+export const STANDARD = 0
+export const SYNCHRONOUS = 1
+
+/** The fewest words of each kind of frame, by kind; 0 for numbers that are no kind. */
+const WORDS_MIN = [0, EAGER_WORDS, 1, ANNOUNCE_WORDS, 2, OFFER_WORDS, 3, 5, 2, 3, 2, 2, 2]
+
+/** Arrivals kept for reuse. */
+const SPARE_ARRIVALS_MAX = 256
+
+/**
+ * The meeting point of messages and receives on one rank: takes frames from the transports, sends from the verbs, and
+ * keeps one pair of queues per context. Ranks here are world ranks.
+ */
+export class Messenger implements FrameReceiver {
+  readonly rank: number
+  readonly outbox = new Outbox()
+  readonly eager: EagerProtocol
+  readonly rendezvous: Rendezvous
+  readonly delivery: Delivery
+  readonly packer: ValuePacker
+  /** The link to a peer, made when first asked for. */
+  readonly #linkTo: (rank: number) => PeerLink
+  readonly #links: (PeerLink | undefined)[] = []
+  readonly #contexts = new Map<number, Queues>()
+  readonly #spare: Arrival[] = []
+  #lastContext = -1
+  #lastQueues: Queues | null = null
+  /** The job is over: every link made from now on is dead from the start. */
+  failure: OnecopyError | null = null
+  /** A frame that could not be believed: the engine ends the job with it. */
+  broken: OnecopyError | null = null
+
+  constructor(rank: number, thresholds: Thresholds, packer: ValuePacker, linkTo: (rank: number) => PeerLink) {
+    this.rank = rank
+    this.packer = packer
+    this.delivery = new Delivery(packer)
+    this.eager = new EagerProtocol(this.outbox, this.delivery, thresholds)
+    this.rendezvous = new Rendezvous(this.outbox, this.delivery, packer, thresholds)
+    this.#linkTo = linkTo
+  }
+
+  get hasWork(): boolean {
+    return this.outbox.hasBacklog || this.rendezvous.hasWork
+  }
+
+  /** Pushes backlogs and moves one segment of every long message under way. */
+  work(): number {
+    return this.outbox.flush() + this.rendezvous.step()
+  }
+
+  link(rank: number): PeerLink {
+    const link = this.#links[rank]
+    if (link !== undefined) return link
+    const made = this.#linkTo(rank)
+    made.ended = this.failure
+    this.#links[rank] = made
+    return made
+  }
+
+  /** Every link made so far. */
+  links(): PeerLink[] {
+    return this.#links.filter((link): link is PeerLink => link !== undefined)
+  }
+
+  queues(context: number): Queues {
+    if (context === this.#lastContext) return this.#lastQueues!
+    let queues = this.#contexts.get(context)
+    if (queues === undefined) {
+      // also for a context this rank has not made yet: the others may be ahead of us in dup()
+      queues = new MatchQueues()
+      this.#contexts.set(context, queues)
+    }
+    this.#lastContext = context
+    this.#lastQueues = queues
+    return queues
+  }
+
+  /** Forgets a context; its unreceived messages are gone. */
+  dropContext(context: number): void {
+    this.#contexts.delete(context)
+    this.#lastContext = -1
+    this.#lastQueues = null
+  }
+
+  // --- down
+
+  /** The hot path of blocking and non-blocking sends: true when the message is out and nothing is left to wait for. */
+  trySend(context: number, dest: number, tag: number, type: number, bytes: Uint8Array): boolean {
+    if (dest === this.rank || dest === PROC_NULL) return dest === PROC_NULL
+    return this.eager.trySend(this.link(dest), context, tag, type, bytes)
+  }
+
+  /**
+   * Starts a send; `request` completes when `bytes` and `parts` may be changed again. `waiting`: the caller does nothing
+   * until then.
+   */
+  send(
+    context: number,
+    dest: number,
+    tag: number,
+    type: number,
+    bytes: Uint8Array,
+    parts: Uint8Array[],
+    sendMode: number,
+    request: RequestRecord,
+    waiting: boolean,
+  ): void {
+    if (dest === PROC_NULL) {
+      request.complete(undefined)
+      return
+    }
+    if (dest === this.rank) {
+      this.#sendToSelf(context, tag, type, bytes, parts, sendMode, request)
+      return
+    }
+    const link = this.link(dest)
+    if (link.ended !== null) {
+      request.fail(link.ended)
+    } else if (parts.length > 0 || !this.eager.accepts(link, bytes.byteLength)) {
+      this.rendezvous.announce(link, context, tag, type, bytes, parts, request, waiting)
+    } else if (sendMode === SYNCHRONOUS) {
+      const outgoing = new Outgoing(request, link, context, bytes, [])
+      request.sendId = this.rendezvous.sends.add(outgoing)
+      request.detail = outgoing
+      this.eager.send(link, context, tag, type, bytes, request, request.sendId)
+    } else {
+      request.detail = link
+      this.eager.send(link, context, tag, type, bytes, request, -1)
+    }
+  }
+
+  /** Starts a receive whose criteria and memory are in `request`. */
+  receive(request: RequestRecord): void {
+    if (request.source === PROC_NULL) {
+      this.delivery.describe(request, PROC_NULL, -1, 0)
+      request.complete(undefined)
+      return
+    }
+    const arrival = this.queues(request.context).post(request)
+    if (arrival !== null) this.claim(arrival, request)
+  }
+
+  /** Gives `arrival`, already out of its queue, to `request`. */
+  claim(arrival: Arrival, request: RequestRecord): void {
+    if (arrival.local !== null) {
+      this.#deliverLocal(arrival, request)
+      return
+    }
+    const link = this.link(arrival.peer)
+    if (arrival.payload === null) {
+      this.rendezvous.begin(link, arrival, request)
+    } else {
+      if (arrival.sendId >= 0) this.#acknowledge(link, arrival.sendId)
+      this.eager.deliverArrival(link, arrival, request)
+      if (arrival.claimant !== null) return
+    }
+    this.#recycle(arrival)
+  }
+
+  /** Fails the posted receives for which `reason` gives an error. */
+  failPosted(reason: (request: RequestRecord) => OnecopyError | null): void {
+    for (const queues of this.#contexts.values()) {
+      for (const request of queues.withdraw((posted) => reason(posted) !== null)) request.fail(reason(request))
+    }
+  }
+
+  /** Takes a posted receive back; or asks the receiver to let go of an announced send; false when it is too late. */
+  giveUp(request: RequestRecord, reason: unknown): boolean {
+    if (request.context >= 0) {
+      if (!this.queues(request.context).cancel(request)) return false
+      request.failCancelled(reason)
+      return true
+    }
+    const { detail } = request
+    if (detail instanceof Arrival) {
+      if (!detail.stored) return false
+      this.queues(detail.context).remove(detail)
+      request.failCancelled(reason)
+      return true
+    }
+    if (detail instanceof Outgoing) {
+      if (detail.cancelReason !== undefined) return true
+      detail.cancelReason = reason
+      this.outbox.words[0] = CANCEL
+      this.outbox.words[1] = request.sendId
+      this.outbox.post(detail.link, 2)
+      return true
+    }
+    if (detail !== null && this.outbox.withdraw(detail as PeerLink, request)) {
+      request.failCancelled(reason)
+      return true
+    }
+    return false
+  }
+
+  // --- up
+
+  frame(
+    peer: number,
+    words: Int32Array,
+    wordCount: number,
+    bytes: Uint8Array,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    const head = words[0]!
+    const kind = head & KIND_MASK
+    if (kind === EAGER && wordCount === EAGER_WORDS && (head & ~0xffff) === 0) {
+      const queues = words[1] === this.#lastContext ? this.#lastQueues! : this.queues(words[1]!)
+      const tag = words[2]!
+      const request = queues.match(peer, tag)
+      if (request !== null) {
+        this.eager.consumed(this.link(peer), byteLength)
+        this.delivery.deliver(request, peer, tag, head >>> TYPE_SHIFT, bytes, byteOffset, byteLength, false)
+      } else {
+        this.#keep(peer, words, bytes, byteOffset, byteLength)
+      }
+      return
+    }
+    const link = this.link(peer)
+    try {
+      if (kind >= WORDS_MIN.length || wordCount < WORDS_MIN[kind]!) {
+        throw new OnecopyError('ERR_PROTOCOL', `rank ${peer} sent a frame of kind ${kind} with ${wordCount} words`, {
+          rank: peer,
+        })
+      }
+      this.#dispatch(link, kind, words, bytes, byteOffset, byteLength)
+    } catch (error) {
+      if (!(error instanceof OnecopyError)) throw error
+      this.broken = error
+    }
+  }
+
+  #dispatch(
+    link: PeerLink,
+    kind: number,
+    words: Int32Array,
+    bytes: Uint8Array,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    switch (kind) {
+      case EAGER:
+        this.#eagerArrived(link, words, bytes, byteOffset, byteLength)
+        break
+      case MORE:
+        this.eager.more(link, bytes, byteOffset, byteLength)
+        break
+      case ANNOUNCE:
+        this.#announced(link, words)
+        break
+      case WAITING:
+        this.#senderWaits(link, words[1]!)
+        break
+      case OFFER:
+        this.rendezvous.onOffer(link, words)
+        break
+      case WRITTEN:
+        this.rendezvous.onWritten(link, words[1]!, words[2]!)
+        break
+      case PULL:
+        this.rendezvous.onPull(link, words)
+        break
+      case DATA:
+        this.rendezvous.onData(link, words[1]!, bytes, byteOffset, byteLength)
+        break
+      case FINISH:
+        this.rendezvous.onFinish(link, words[1]!, words[2]!)
+        break
+      case CREDIT:
+        link.eagerOutstanding -= words[1]!
+        break
+      case CANCEL:
+        this.#cancelAsked(link, words[1]!)
+        break
+      case CANCELLED:
+        this.#cancelGranted(words[1]!)
+        break
+    }
+  }
+
+  /** An eager message that is long, or wants to be acknowledged. */
+  #eagerArrived(link: PeerLink, words: Int32Array, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
+    const head = words[0]!
+    const tag = words[2]!
+    const type = (head >>> TYPE_SHIFT) & 0xff
+    const request = this.queues(words[1]!).match(link.rank, tag)
+    const acknowledgeId = (head & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
+    const inParts = (head & FLAG_MORE) !== 0
+    if (request === null) {
+      const arrival = this.#keep(link.rank, words, bytes, byteOffset, byteLength)
+      arrival.sendId = acknowledgeId
+      if (inParts) this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, arrival, type, tag)
+      return
+    }
+    if (acknowledgeId >= 0) this.#acknowledge(link, acknowledgeId)
+    if (inParts) {
+      this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, request, null, type, tag)
+    } else {
+      this.eager.consumed(link, byteLength)
+      this.delivery.deliver(request, link.rank, tag, type, bytes, byteOffset, byteLength, false)
+    }
+  }
+
+  #announced(link: PeerLink, words: Int32Array): void {
+    const arrival = this.#arrival(link.rank, words)
+    arrival.byteLength = joinLength(words[4]!, words[5]!)
+    arrival.sendId = words[3]!
+    arrival.region.set(words.subarray(REGION_AT, REGION_AT + 4))
+    const queues = this.queues(arrival.context)
+    const request = queues.match(arrival.peer, arrival.tag)
+    if (request === null) {
+      queues.store(arrival)
+    } else {
+      this.rendezvous.begin(link, arrival, request)
+      this.#recycle(arrival)
+    }
+  }
+
+  #senderWaits(link: PeerLink, sendId: number): void {
+    const arrival = this.#findAnnouncement(link, sendId)
+    if (arrival !== null) arrival.flags |= FLAG_WAITING
+    else this.rendezvous.onWaiting(link, sendId)
+  }
+
+  #cancelAsked(link: PeerLink, sendId: number): void {
+    const arrival = this.#findAnnouncement(link, sendId)
+    // matched already: FINISH is on its way
+    if (arrival === null) return
+    this.queues(arrival.context).remove(arrival)
+    if (arrival.payload !== null) this.eager.consumed(link, arrival.byteLength)
+    this.outbox.words[0] = CANCELLED
+    this.outbox.words[1] = sendId
+    this.outbox.post(link, 2)
+  }
+
+  #cancelGranted(sendId: number): void {
+    const outgoing = this.rendezvous.sends.get(sendId)
+    if (outgoing === null) return
+    this.rendezvous.release(outgoing)
+    outgoing.request.failCancelled(outgoing.cancelReason)
+  }
+
+  #findAnnouncement(link: PeerLink, sendId: number): Arrival | null {
+    for (const queues of this.#contexts.values()) {
+      for (const arrival of queues.arrivals()) {
+        if (arrival.peer === link.rank && arrival.sendId === sendId) return arrival
+      }
+    }
+    return null
+  }
+
+  #acknowledge(link: PeerLink, sendId: number): void {
+    this.outbox.words[0] = FINISH
+    this.outbox.words[1] = sendId
+    this.outbox.words[2] = OUTCOME_DONE
+    this.outbox.post(link, 3)
+  }
+
+  #keep(peer: number, words: Int32Array, bytes: Uint8Array, byteOffset: number, byteLength: number): Arrival {
+    const arrival = this.#arrival(peer, words)
+    arrival.byteLength = byteLength
+    arrival.receivedBytes = byteLength
+    const payload = new Uint8Array(byteLength)
+    if (byteLength > 0) payload.set(new Uint8Array(bytes.buffer, bytes.byteOffset + byteOffset, byteLength))
+    arrival.payload = payload
+    this.queues(arrival.context).store(arrival)
+    return arrival
+  }
+
+  #arrival(peer: number, words: Int32Array): Arrival {
+    const arrival = this.#spare.pop() ?? new Arrival()
+    const head = words[0]!
+    arrival.peer = peer
+    arrival.context = words[1]!
+    arrival.tag = words[2]!
+    arrival.type = (head >>> TYPE_SHIFT) & 0xff
+    arrival.flags = head
+    return arrival
+  }
+
+  #recycle(arrival: Arrival): void {
+    arrival.payload = null
+    arrival.local = null
+    arrival.claimant = null
+    arrival.sendId = -1
+    if (this.#spare.length < SPARE_ARRIVALS_MAX) this.#spare.push(arrival)
+  }
+
+  // --- to oneself
+
+  #sendToSelf(
+    context: number,
+    tag: number,
+    type: number,
+    bytes: Uint8Array,
+    parts: Uint8Array[],
+    sendMode: number,
+    request: RequestRecord,
+  ): void {
+    const arrival = new Arrival()
+    arrival.peer = this.rank
+    arrival.context = context
+    arrival.tag = tag
+    arrival.type = type
+    arrival.byteLength = bytes.byteLength
+    arrival.payload = bytes
+    arrival.localParts = parts
+    arrival.local = request
+    request.detail = arrival
+    const queues = this.queues(context)
+    const receive = queues.match(this.rank, tag)
+    if (receive !== null) {
+      this.#deliverLocal(arrival, receive)
+      return
+    }
+    if (sendMode !== SYNCHRONOUS && parts.length === 0 && bytes.byteLength <= SELF_EAGER_BYTES_MAX) {
+      arrival.payload = bytes.slice()
+      request.detail = null
+      request.complete(undefined)
+    }
+    queues.store(arrival)
+  }
+
+  #deliverLocal(arrival: Arrival, receive: RequestRecord): void {
+    const { type, tag, byteLength, payload, localParts, local } = arrival
+    if (type === VALUE && localParts.length > 0) {
+      this.delivery.describe(receive, this.rank, tag, byteLength)
+      const refusal = this.delivery.refusal(receive, type, byteLength)
+      if (refusal !== null) receive.fail(refusal)
+      // the parts become the receiver's: it must not see the sender's memory
+      else this.delivery.conclude(receive, type, payload!, localParts.map((part) => part.slice()))
+    } else {
+      this.delivery.deliver(receive, this.rank, tag, type, payload!, 0, byteLength, false)
+    }
+    if (!local!.done) local!.complete(undefined)
+  }
+}
+
+/** Messages to oneself up to here are copied, so that `send` before `recv` works as with other ranks. */
+const SELF_EAGER_BYTES_MAX = 64 * 1024

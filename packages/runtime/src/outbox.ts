@@ -1,0 +1,90 @@
+import { FRAME_WORDS_MAX } from '@onecopy/transport'
+import type { PeerLink } from './peer-link.js'
+import type { RequestRecord } from './request.js'
+
+const NOTHING = new Uint8Array(0)
+
+/** Gets frames out in order: at once where there is room, else from a backlog that the engine keeps pushing. */
+export class Outbox {
+  /** The header of the next frame: filled in by the protocols, copied out by the transport. */
+  readonly words = new Int32Array(FRAME_WORDS_MAX)
+  readonly #waiting = new Set<PeerLink>()
+
+  get hasBacklog(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  /** Sends `words` alone. */
+  post(link: PeerLink, wordCount: number): void {
+    this.postBytes(link, wordCount, NOTHING, 0, 0, null)
+  }
+
+  /** Sends `words` and a payload; `request` (if any) completes once both are copied out. */
+  postBytes(
+    link: PeerLink,
+    wordCount: number,
+    bytes: Uint8Array,
+    byteOffset: number,
+    byteLength: number,
+    request: RequestRecord | null,
+  ): void {
+    if (link.ended !== null) {
+      if (request !== null && !request.done) request.fail(link.ended)
+      return
+    }
+    if (
+      link.backlog.length === 0 &&
+      link.transport.trySend(link.rank, this.words, wordCount, bytes, byteOffset, byteLength)
+    ) {
+      if (request !== null) request.complete(undefined)
+      return
+    }
+    const words = this.words.slice(0, wordCount)
+    link.backlog.push({ words, bytes, byteOffset, byteLength, request })
+    this.#waiting.add(link)
+  }
+
+  /** Pushes backlogs out as far as there is room; answers how many frames went. */
+  flush(): number {
+    let sent = 0
+    for (const link of this.#waiting) {
+      const backlog = link.backlog
+      let next = 0
+      while (next < backlog.length) {
+        const frame = backlog[next]!
+        const fits = link.transport.trySend(
+          link.rank,
+          frame.words,
+          frame.words.length,
+          frame.bytes,
+          frame.byteOffset,
+          frame.byteLength,
+        )
+        if (!fits) break
+        next++
+        if (frame.request !== null) frame.request.complete(undefined)
+      }
+      if (next > 0) backlog.splice(0, next)
+      sent += next
+      if (backlog.length === 0) this.#waiting.delete(link)
+    }
+    return sent
+  }
+
+  /** Takes a send that has not begun to go out back; false when it is not waiting here. */
+  withdraw(link: PeerLink, request: RequestRecord): boolean {
+    const at = link.backlog.findIndex((frame) => frame.request === request)
+    if (at < 0 || link.backlog[at]!.words.length > 3) return false
+    link.backlog.splice(at, 1)
+    if (link.backlog.length === 0) this.#waiting.delete(link)
+    return true
+  }
+
+  /** Drops everything for a peer that has ended; its requests fail. */
+  drop(link: PeerLink, error: unknown): void {
+    this.#waiting.delete(link)
+    for (const frame of link.backlog.splice(0)) {
+      if (frame.request !== null && !frame.request.done) frame.request.fail(error)
+    }
+  }
+}

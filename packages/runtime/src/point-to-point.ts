@@ -1,0 +1,321 @@
+import type { Arrival } from './arrival.js'
+import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
+import { ANY_TAG, PROC_NULL } from './constants.js'
+import { bytesOf, elementTypeOf, VALUE } from './element-type.js'
+import { ByteViews } from './memory.js'
+import { STANDARD, SYNCHRONOUS } from './messenger.js'
+import type { ProgressEngine } from './progress.js'
+import { INTO, MESSAGE_OF, type RankMap, RequestRecord, VALUE_OF } from './request.js'
+import type { Schedule } from './schedule.js'
+import { Status } from './status.js'
+
+/** Options of verbs that wait. */
+export interface WaitOptions {
+  /** Gives the call up with the signal's reason, as long as no message has matched. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface SendrecvOptions extends WaitOptions {
+  /** Default 0. */
+  readonly sendTag?: number | undefined
+  /** Default ANY_TAG. */
+  readonly recvTag?: number | undefined
+}
+
+export const BUFFERED = 2
+
+/** A message before it is sent: element type code, its bytes (or packed body), and parts out of band. */
+export interface Encoded {
+  readonly type: number
+  readonly bytes: Uint8Array
+  readonly parts: Uint8Array[]
+}
+
+const NO_PARTS: Uint8Array[] = []
+const NO_OPTIONS: WaitOptions = {}
+
+/** Point-to-point of one communicator: checks arguments, translates ranks, starts requests. Both faces sit on it. */
+export class PointToPoint {
+  readonly engine: ProgressEngine
+  readonly rank: number
+  readonly size: number
+  readonly context: number
+  /** World ranks by local rank; null where they are the same. */
+  readonly members: readonly number[] | null
+  readonly ranks: RankMap | null
+  readonly #views = new ByteViews()
+  /** Records of blocking calls, for reuse: nobody outside ever sees them. */
+  readonly #spare: RequestRecord[] = []
+  /** Set by free() and finalize(): what every further call throws. */
+  closed: Error | null = null
+
+  constructor(engine: ProgressEngine, rank: number, context: number, members: readonly number[] | null, size: number) {
+    this.engine = engine
+    this.rank = rank
+    this.size = size
+    this.context = context
+    this.members = members
+    this.ranks = members === null ? null : { localOf: (world) => (world < 0 ? world : members.indexOf(world)) }
+    engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world))
+  }
+
+  world(rank: number): number {
+    return this.members === null || rank < 0 ? rank : this.members[rank]!
+  }
+
+  // --- send
+
+  /** The blocking face's send: no request where the message can leave at once. */
+  sendSync(data: unknown, dest: number, tag: number, sendMode: number): void {
+    this.checkSend(dest, tag)
+    const type = elementTypeOf(data)
+    if (type !== VALUE && sendMode === STANDARD) {
+      const bytes = this.#bytes(data)
+      if (this.engine.messenger.trySend(this.context, this.world(dest), tag, type, bytes)) return
+    }
+    const record = this.#start(data, dest, tag, sendMode, true)
+    record.waitSync()
+  }
+
+  send(data: unknown, dest: number, tag: number, sendMode: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
+    this.checkSend(dest, tag)
+    options.signal?.throwIfAborted()
+    const record = this.#start(data, dest, tag, sendMode, false)
+    if (record.done && record.error === undefined) return record
+    this.engine.began(record)
+    if (sendMode === BUFFERED) {
+      // the copy is ours and on its way: the caller is done
+      record.observed = true
+      return this.completed(undefined)
+    }
+    return options.signal === undefined ? record : record.listenTo(options.signal)
+  }
+
+  #start(data: unknown, dest: number, tag: number, mode: number, waiting: boolean): RequestRecord {
+    const { engine } = this
+    const record = new RequestRecord(engine)
+    if (engine.failure !== null) {
+      record.fail(engine.failure)
+      return record
+    }
+    let { type, bytes, parts } = this.encode(data)
+    if (mode === BUFFERED) {
+      bytes = bytes.slice()
+      parts = parts.map((part) => part.slice())
+    }
+    const sendMode = mode === SYNCHRONOUS ? SYNCHRONOUS : STANDARD
+    engine.messenger.send(this.context, this.world(dest), tag, type, bytes, parts, sendMode, record, waiting)
+    return record
+  }
+
+  /** What travels for `data`: its own memory, or a packed value. */
+  encode(data: unknown): Encoded {
+    const type = elementTypeOf(data)
+    if (type !== VALUE) return { type, bytes: this.#bytes(data), parts: NO_PARTS }
+    const { body, parts } = this.engine.messenger.packer.pack(data)
+    return { type, bytes: body, parts }
+  }
+
+  /** Length 0 goes the long way, which finds out about detached memory. */
+  #bytes(data: unknown): Uint8Array {
+    return ArrayBuffer.isView(data) && data.byteLength > 0 ? this.#views.of(data) : bytesOf(data)
+  }
+
+  // --- receive
+
+  recvSync(mode: number, source: number, tag: number): unknown {
+    this.checkReceive(source, tag)
+    const record = this.#spare.pop() ?? new RequestRecord(this.engine)
+    record.bytes = null
+    return this.#receiveSync(record, mode, source, tag)
+  }
+
+  recvIntoSync(view: ArrayBufferView, source: number, tag: number): Status {
+    checkView('view', view)
+    this.checkReceive(source, tag)
+    const record = this.#spare.pop() ?? new RequestRecord(this.engine)
+    const bytes = this.#bytes(view)
+    record.bytes = bytes
+    record.capacity = bytes.byteLength
+    return this.#receiveSync(record, INTO, source, tag) as Status
+  }
+
+  #receiveSync(record: RequestRecord, mode: number, source: number, tag: number): unknown {
+    record.mode = mode
+    record.context = this.context
+    record.source = this.world(source)
+    record.tag = tag
+    record.ranks = this.ranks
+    this.engine.receive(record)
+    try {
+      return record.waitSync()
+    } finally {
+      record.renew()
+      record.bytes = null
+      this.#spare.push(record)
+    }
+  }
+
+  recv(mode: number, source: number, tag: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
+    this.checkReceive(source, tag)
+    return this.#post(mode, null, source, tag, options)
+  }
+
+  recvInto(view: ArrayBufferView, source: number, tag: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
+    checkView('view', view)
+    this.checkReceive(source, tag)
+    return this.#post(INTO, this.#bytes(view), source, tag, options)
+  }
+
+  #post(mode: number, bytes: Uint8Array | null, source: number, tag: number, options: WaitOptions): RequestRecord {
+    options.signal?.throwIfAborted()
+    const record = new RequestRecord(this.engine)
+    record.mode = mode
+    record.bytes = bytes
+    record.capacity = bytes === null ? 0 : bytes.byteLength
+    record.context = this.context
+    record.source = this.world(source)
+    record.tag = tag
+    record.ranks = this.ranks
+    this.engine.receive(record)
+    this.engine.began(record)
+    return options.signal === undefined ? record : record.listenTo(options.signal)
+  }
+
+  // --- send and receive at once
+
+  sendrecv(data: unknown, dest: number, source: number, options: SendrecvOptions): RequestRecord {
+    const { sendTag = 0, recvTag = ANY_TAG } = options
+    this.checkSend(dest, sendTag)
+    const receive = this.recv(VALUE_OF, source, recvTag, options)
+    return this.#both(this.send(data, dest, sendTag, STANDARD, options), receive)
+  }
+
+  sendrecvInto(
+    data: unknown,
+    dest: number,
+    view: ArrayBufferView,
+    source: number,
+    options: SendrecvOptions,
+  ): RequestRecord {
+    const { sendTag = 0, recvTag = ANY_TAG } = options
+    this.checkSend(dest, sendTag)
+    const receive = this.recvInto(view, source, recvTag, options)
+    return this.#both(this.send(data, dest, sendTag, STANDARD, options), receive)
+  }
+
+  sendrecvReplace(view: ArrayBufferView, dest: number, source: number, options: SendrecvOptions): RequestRecord {
+    checkView('view', view)
+    return this.sendrecvInto(this.#bytes(view).slice(), dest, view, source, options)
+  }
+
+  #both(send: RequestRecord, receive: RequestRecord): RequestRecord {
+    send.observed = true
+    receive.observed = true
+    const both = this.engine.run(bothDone(send, receive))
+    both.adoptMessageOf(receive)
+    this.engine.began(both)
+    return both
+  }
+
+  // --- probe
+
+  /** The earliest message that matches, or null; makes progress once. With `take`, it leaves the queue. */
+  lookFor(source: number, tag: number, take: boolean): Arrival | null {
+    this.checkReceive(source, tag)
+    this.engine.progress()
+    return this.find(this.world(source), tag, take)
+  }
+
+  find(worldSource: number, tag: number, take: boolean): Arrival | null {
+    const queues = this.engine.messenger.queues(this.context)
+    const arrival = queues.find(worldSource, tag)
+    if (arrival !== null && take) queues.remove(arrival)
+    return arrival
+  }
+
+  /** Waits for a message that matches; `made` turns it into the result. */
+  probe(source: number, tag: number, take: boolean, made: (found: Arrival | null) => unknown, options: WaitOptions) {
+    this.checkReceive(source, tag)
+    options.signal?.throwIfAborted()
+    const { engine } = this
+    const record = new RequestRecord(engine)
+    record.mode = VALUE_OF
+    if (source === PROC_NULL) {
+      record.complete(made(null))
+      return record
+    }
+    const worldSource = this.world(source)
+    const watcher = {
+      look: () => {
+        if (record.done) return true
+        const found = this.find(worldSource, tag, take)
+        const hopeless = found === null ? engine.hopeless(this.context, worldSource) : null
+        if (found !== null) record.complete(made(found))
+        else if (hopeless !== null) record.fail(hopeless)
+        return record.done
+      },
+    }
+    engine.progress()
+    if (watcher.look()) return record
+    record.detail = watcher
+    engine.watch(watcher)
+    engine.began(record)
+    return options.signal === undefined ? record : record.listenTo(options.signal)
+  }
+
+  statusOf(arrival: Arrival | null): Status {
+    if (arrival === null) return new Status(PROC_NULL, ANY_TAG, 0)
+    const source = this.ranks === null ? arrival.peer : this.ranks.localOf(arrival.peer)
+    return new Status(source, arrival.tag, arrival.byteLength)
+  }
+
+  /** Receives a message that a matched probe took. */
+  receiveArrival(arrival: Arrival, mode: number, view: ArrayBufferView | null): RequestRecord {
+    const record = new RequestRecord(this.engine)
+    const bytes = view === null ? null : this.#bytes(view)
+    record.mode = mode
+    record.bytes = bytes
+    record.capacity = bytes === null ? 0 : bytes.byteLength
+    record.ranks = this.ranks
+    this.engine.messenger.claim(arrival, record)
+    this.engine.began(record)
+    return record
+  }
+
+  completed(value: unknown): RequestRecord {
+    const record = new RequestRecord(this.engine)
+    record.mode = MESSAGE_OF
+    record.complete(value)
+    return record
+  }
+
+  // --- checks
+
+  checkRank(rank: number): void {
+    if (this.closed !== null) throw this.closed
+    checkRoot(rank, this.size)
+  }
+
+  open(): void {
+    if (this.closed !== null) throw this.closed
+  }
+
+  checkSend(dest: number, tag: number): void {
+    if (this.closed !== null) throw this.closed
+    checkDest(dest, this.size)
+    checkSendTag(tag)
+  }
+
+  checkReceive(source: number, tag: number): void {
+    if (this.closed !== null) throw this.closed
+    checkSource(source, this.size)
+    checkReceiveTag(tag)
+  }
+}
+
+function* bothDone(send: RequestRecord, receive: RequestRecord): Schedule<unknown> {
+  yield [send, receive]
+  return receive.result()
+}
+

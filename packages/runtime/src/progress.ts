@@ -1,0 +1,315 @@
+import { OnecopyError, type Transport } from '@onecopy/transport'
+import { BlockingDriver, type Progressing } from './blocking-driver.js'
+import { ANY_SOURCE } from './constants.js'
+import type { JobLink, PeerEnd } from './job-link.js'
+import { LoopDriver, type LoopProgress } from './loop-driver.js'
+import type { Messenger } from './messenger.js'
+import { FAILED, type RequestOwner, RequestRecord } from './request.js'
+import type { Schedule } from './schedule.js'
+import { ScheduleRun } from './schedule-run.js'
+
+const FRAMES_PER_POLL = 16
+/** Polls that empty a dead peer's ring: far more than any ring holds frames. */
+const DRAIN_POLLS_MAX = 100_000
+
+/** Looked at on every round: a probe that waits. Answers true once it needs no further look. */
+export interface Watcher {
+  look(): boolean
+}
+
+/**
+ * The one place where things move: polls transports, feeds the messenger, resumes schedules, and learns who has ended. It
+ * has two drivers, one per face; both call {@link progress}.
+ */
+export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
+  readonly transports: readonly Transport[]
+  readonly messenger: Messenger
+  readonly link: JobLink
+  readonly #blocking: BlockingDriver
+  readonly #loop: LoopDriver
+  readonly #ready: ScheduleRun[] = []
+  readonly #enqueue = (run: ScheduleRun) => {
+    this.#ready.push(run)
+    this.#hasExtra = true
+  }
+  readonly #watchers = new Set<Watcher>()
+  readonly #ended = new Map<number, PeerEnd>()
+  #toDrain: PeerEnd[] = []
+  /** Members (world ranks) by context, for "every possible sender has left". */
+  readonly #members = new Map<number, readonly number[]>()
+  readonly #keepGoing: boolean
+  #hasExtra = false
+  #pending = 0
+  #stopped = false
+  /** Once set, every call fails with it: the job is over. */
+  failure: OnecopyError | null = null
+
+  constructor(
+    messenger: Messenger,
+    transports: readonly Transport[],
+    link: JobLink,
+    options: { readonly crowded: boolean },
+  ) {
+    this.messenger = messenger
+    this.transports = transports
+    this.link = link
+    this.#keepGoing = link.settings.onFailure === 'continue'
+    this.#blocking = new BlockingDriver(this, options.crowded)
+    this.#loop = new LoopDriver(this, options.crowded)
+    link.listen({
+      peerEnded: (end) => this.peerEnded(end),
+      aborted: (byRank, exitCode, reason) => {
+        this.#failJob(
+          new OnecopyError('ERR_ABORTED', `rank ${byRank} ended the job: ${reason}`, { rank: byRank, exitCode }),
+        )
+      },
+      launcherLost: () => this.#failJob(new OnecopyError('ERR_LAUNCHER_LOST', 'the launcher of this job is gone')),
+    })
+  }
+
+  get wanted(): boolean {
+    return this.#pending > 0 || this.hasWork
+  }
+
+  get hasWork(): boolean {
+    if (this.#ready.length > 0 || this.#toDrain.length > 0 || this.messenger.hasWork) return true
+    return this.transports.some((transport) => transport.hasUnsent)
+  }
+
+  progress(): number {
+    const { transports, messenger } = this
+    if (this.#stopped) return 0
+    let moved = 0
+    try {
+      for (let i = 0; i < transports.length; i++) moved += transports[i]!.poll(messenger, FRAMES_PER_POLL)
+    } catch (error) {
+      this.#broken(error)
+    }
+    if (this.#hasExtra || messenger.hasWork || messenger.broken !== null) moved += this.#work()
+    return moved
+  }
+
+  // --- requests
+
+  /** Takes a request that did not complete at once into the event loop's care. */
+  began(request: RequestRecord): void {
+    if (request.done) {
+      this.#reportUnobserved(request)
+      return
+    }
+    request.counted = true
+    this.#pending++
+    this.link.ref()
+    this.#loop.activate()
+  }
+
+  settled(request: RequestRecord): void {
+    if (!request.counted) return
+    request.counted = false
+    this.#pending--
+    if (this.#pending === 0) this.link.unref()
+    this.#reportUnobserved(request)
+  }
+
+  awaited(request: RequestRecord): void {
+    if (request.sendId >= 0) this.messenger.rendezvous.nowWaiting(request)
+    if (!request.counted) this.began(request)
+  }
+
+  blockUntilDone(request: RequestRecord): void {
+    if (request.sendId >= 0) this.messenger.rendezvous.nowWaiting(request)
+    this.#blocking.block(request)
+  }
+
+  /** Blocks the thread until `until.done`. */
+  block(until: { readonly done: boolean }): void {
+    this.#blocking.block(until)
+  }
+
+  giveUp(request: RequestRecord, reason: unknown): void {
+    if (!request.done) this.messenger.giveUp(request, reason)
+  }
+
+  /** Posts a receive; it fails at once when nobody is left who could send to it. */
+  receive(request: RequestRecord): void {
+    this.messenger.receive(request)
+    if (request.posted && (this.#ended.size > 0 || this.failure !== null)) this.#failHopeless()
+  }
+
+  /** Starts a collective; the record completes with what the schedule returns. */
+  run(schedule: Schedule<unknown>): RequestRecord {
+    const record = new RequestRecord(this)
+    const run = new ScheduleRun(record, schedule, this.#enqueue)
+    if (this.failure !== null) run.stop(this.failure)
+    else run.advance()
+    return record
+  }
+
+  /** Has `watcher` look on every round until it has seen what it wants. */
+  watch(watcher: Watcher): void {
+    this.#watchers.add(watcher)
+    this.#hasExtra = true
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#watchers.delete(watcher)
+  }
+
+  /** Tells who belongs to a context. */
+  addContext(context: number, members: readonly number[]): void {
+    this.#members.set(context, members)
+  }
+
+  dropContext(context: number): void {
+    this.#members.delete(context)
+    this.messenger.dropContext(context)
+  }
+
+  // --- endings
+
+  /** How `rank` ended, if it has. */
+  endOf(rank: number): PeerEnd | null {
+    return this.#ended.get(rank) ?? null
+  }
+
+  /** Why a receive of `source` on `context` can never complete, or null. */
+  hopeless(context: number, source: number): OnecopyError | null {
+    if (this.failure !== null) return this.failure
+    if (this.#ended.size === 0) return null
+    const me = this.messenger.rank
+    if (source !== ANY_SOURCE) {
+      const end = this.#ended.get(source)
+      return end === undefined || source === me ? null : endError(end)
+    }
+    const others = this.#members.get(context)?.filter((rank) => rank !== me) ?? []
+    const alive = others.some((rank) => !this.#ended.has(rank))
+    return alive || others.length === 0 ? null : endError(this.#ended.get(others.at(-1)!)!)
+  }
+
+  peerEnded(end: PeerEnd): void {
+    if (this.#stopped) return
+    this.#toDrain.push(end)
+    this.#hasExtra = true
+    if (this.wanted) this.#loop.activate()
+  }
+
+  /** Waits until everything this rank has sent is out of its hands. */
+  async flush(): Promise<void> {
+    while (this.messenger.hasWork || this.messenger.rendezvous.sends.count > 0 || this.transports.some((t) => t.hasUnsent)) {
+      if (this.failure !== null) return
+      this.progress()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Stops driving; everything still pending fails. */
+  stop(error: OnecopyError): void {
+    this.#failJob(error)
+    this.#stopped = true
+    this.#loop.stop()
+    this.link.unref()
+  }
+
+  // --- the slow half of a round
+
+  #work(): number {
+    let moved = this.messenger.work()
+    if (this.messenger.broken !== null) {
+      const error = this.messenger.broken
+      this.messenger.broken = null
+      this.#broken(error)
+    }
+    if (!this.#hasExtra) return moved
+    while (this.#toDrain.length > 0) this.#drain(this.#toDrain.shift()!)
+    while (this.#ready.length > 0) {
+      moved++
+      this.#ready.shift()!.advance()
+    }
+    for (const watcher of this.#watchers) {
+      if (!watcher.look()) continue
+      moved++
+      this.#watchers.delete(watcher)
+    }
+    this.#hasExtra = this.#watchers.size > 0 || this.#toDrain.length > 0 || this.#ready.length > 0
+    return moved
+  }
+
+  /** A peer has ended: takes in all it had sent, then fails what only it could have completed. */
+  #drain(end: PeerEnd): void {
+    if (this.#ended.has(end.rank)) return
+    const { messenger } = this
+    for (const transport of this.transports) {
+      for (let polls = 0; polls < DRAIN_POLLS_MAX && transport.poll(messenger, FRAMES_PER_POLL) > 0; polls++);
+    }
+    messenger.work()
+    this.#ended.set(end.rank, end)
+    const error = endError(end)
+    for (const transport of this.transports) transport.peerGone(end.rank)
+    if (end.how === 'failed' && !this.#keepGoing) {
+      this.#failJob(error)
+      return
+    }
+    const link = messenger.link(end.rank)
+    link.ended = error
+    this.#dropLink(link, error)
+    this.#failHopeless()
+  }
+
+  #dropLink(link: ReturnType<Messenger['link']>, error: OnecopyError): void {
+    this.messenger.outbox.drop(link, error)
+    this.messenger.rendezvous.drop(link, error)
+    const { inflow } = link
+    link.inflow = null
+    const broken = inflow?.request ?? inflow?.arrival?.claimant ?? null
+    if (broken !== null && !broken.done) broken.fail(error)
+    if (inflow?.arrival?.stored === true) this.messenger.queues(inflow.arrival.context).remove(inflow.arrival)
+  }
+
+  #failHopeless(): void {
+    this.messenger.failPosted((request) => this.hopeless(request.context, request.source))
+    for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
+  }
+
+  #failJob(error: OnecopyError): void {
+    if (this.failure !== null) return
+    this.failure = error
+    this.messenger.failure = error
+    for (const link of this.messenger.links()) {
+      link.ended ??= error
+      this.#dropLink(link, error)
+    }
+    this.#failHopeless()
+    if (this.#pending > 0) this.#loop.activate()
+  }
+
+  /** A peer's frames cannot be believed: nobody's data can, so the job ends, with the reason. */
+  #broken(error: unknown): void {
+    const known = error instanceof OnecopyError ? error : null
+    if (known === null) throw error
+    this.link.abort(1, known.message)
+    this.#failJob(known)
+  }
+
+  /** A failure that nobody looks at must not pass in silence: it becomes an unhandled rejection. */
+  #reportUnobserved(request: RequestRecord): void {
+    if (request.state !== FAILED || request.observed || request.continuation !== null) return
+    setImmediate(() => {
+      if (!request.observed) Promise.reject(request.error)
+    })
+  }
+}
+
+/** What calls to a rank that has ended fail with. */
+export function endError(end: PeerEnd): OnecopyError {
+  const { rank, exitCode, signal } = end
+  const fields = {
+    rank,
+    ...(exitCode === null ? {} : { exitCode }),
+    ...(signal === null ? {} : { signal }),
+  }
+  const how =
+    end.how === 'left'
+      ? `rank ${rank} has left the job`
+      : `rank ${rank} has failed: ${signal === null ? `exit code ${exitCode}` : `killed by ${signal}`}`
+  return new OnecopyError('ERR_PROC_FAILED', how, fields)
+}

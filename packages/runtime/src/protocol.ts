@@ -1,0 +1,73 @@
+import type { RemoteMemory } from '@onecopy/transport'
+
+/** Where one way of sending ends and the next begins. All in bytes. */
+export interface Thresholds {
+  /** The longest message that is sent without waiting for its receive. */
+  readonly eagerBytesMax: number
+  /** Eager messages longer than this go out in parts of this length, so that both CPUs copy at the same time. */
+  readonly eagerPartBytes: number
+  /** From here up, a sender that waits anyway copies half of the message itself. */
+  readonly bothEndsBytesMin: number
+  /** Binary parts of a value from here up travel out of band, by single copy. */
+  readonly partBytesMin: number
+  /** Payload of one frame where a long message is streamed. */
+  readonly streamFrameBytes: number
+}
+
+/**
+ * Measured on 2 cores with bench/ (p2p): a message through the ring costs two copies and no system call, a remote read one
+ * copy and two system calls of about 1.5 us. Below 32 to 128 KiB the ring wins, pipelined in parts.
+ */
+const EAGER_BYTES_MAX = 64 * 1024
+const EAGER_PART_BYTES = 8 * 1024
+/** The offer costs one more exchange of frames (0.5 us) and one more system call: repaid from about 64 KiB. */
+const BOTH_ENDS_BYTES_MIN = 96 * 1024
+/** A part costs a region (16 bytes) and an iovec; below this, copying it into the packed value is as cheap. */
+const PART_BYTES_MIN = 4 * 1024
+const STREAM_FRAME_BYTES = 32 * 1024
+
+/** Unreceived eager bytes that may be under way to one peer before the sender announces instead. */
+export const EAGER_WINDOW_BYTES = 2 * 1024 * 1024
+/** What every eager message counts besides its bytes: the receiver's bookkeeping if it comes unexpected. */
+export const EAGER_OVERHEAD_BYTES = 128
+/** The receiver tells how much it has taken each time this much has come together. */
+export const CREDIT_BYTES = EAGER_WINDOW_BYTES / 4
+
+/** The thresholds within a transport's longest frame, with the user's wishes (ONECOPY_EAGER, bytes) on top. */
+export function thresholdsFor(
+  frameBytesMax: number,
+  settings: Readonly<Record<string, string | undefined>>,
+): Thresholds {
+  const wish = Number(settings.eager)
+  const eagerBytesMax = Number.isInteger(wish) && wish >= 0 ? Math.min(wish, EAGER_WINDOW_BYTES / 2) : EAGER_BYTES_MAX
+  return {
+    eagerBytesMax,
+    eagerPartBytes: Math.min(EAGER_PART_BYTES, frameBytesMax),
+    bothEndsBytesMin: BOTH_ENDS_BYTES_MIN,
+    partBytesMin: PART_BYTES_MIN,
+    streamFrameBytes: Math.min(STREAM_FRAME_BYTES, frameBytesMax),
+  }
+}
+
+/** Whether a message fits the eager way: by its length, and by what the peer has not yet received. */
+export function isEager(thresholds: Thresholds, byteLength: number, outstandingBytes: number): boolean {
+  return (
+    byteLength <= thresholds.eagerBytesMax &&
+    outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
+  )
+}
+
+/** Whether memory of this length may be named to the peer. */
+export function isExposable(remote: RemoteMemory | null, byteLength: number): remote is RemoteMemory {
+  return remote !== null && byteLength >= remote.limits.exposeBytesMin && byteLength > 0
+}
+
+/** Where the sender's part begins when both ends copy: half, on a page. */
+export function splitAt(thresholds: Thresholds, from: number, byteLength: number): number {
+  const remaining = byteLength - from
+  if (remaining < thresholds.bothEndsBytesMin) return byteLength
+  const middle = from + remaining / 2
+  return Math.min(byteLength, Math.ceil(middle / PAGE_BYTES) * PAGE_BYTES)
+}
+
+const PAGE_BYTES = 4096

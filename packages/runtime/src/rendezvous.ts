@@ -1,0 +1,445 @@
+import { OnecopyError, REGION_WORDS } from '@onecopy/transport'
+import type { Arrival } from './arrival.js'
+import type { Delivery } from './delivery.js'
+import { allocate, VALUE } from './element-type.js'
+import {
+  ANNOUNCE,
+  ANNOUNCE_WORDS,
+  DATA,
+  FINISH,
+  FLAG_PARTS,
+  FLAG_REGION,
+  FLAG_WAITING,
+  highWord,
+  joinLength,
+  OFFER,
+  OFFER_REGION_AT,
+  OFFER_WORDS,
+  OUTCOME_BUFFER_GONE,
+  OUTCOME_DONE,
+  OUTCOME_REFUSED,
+  PULL,
+  REGION_AT,
+  TYPE_SHIFT,
+  WAITING,
+  WRITTEN,
+} from './envelope.js'
+import { Incoming } from './incoming.js'
+import { Outgoing } from './outgoing.js'
+import type { Outbox } from './outbox.js'
+import type { PeerLink } from './peer-link.js'
+import { isExposable, splitAt, type Thresholds } from './protocol.js'
+import { INTO, type RequestRecord } from './request.js'
+import { SlotTable } from './slot-table.js'
+import type { ValuePacker } from './value-packer.js'
+
+/**
+ * Long messages: the sender announces, the receiver matches first and then fetches, by remote memory where it can (alone or
+ * with both ends copying), else as a stream of frames. Every step moves at most one segment, so that an event loop is
+ * never held for long; the engine calls {@link step} until nothing is under way.
+ */
+export class Rendezvous {
+  readonly sends = new SlotTable<Outgoing>()
+  readonly receives = new SlotTable<Incoming>()
+  readonly #outbox: Outbox
+  readonly #words: Int32Array
+  readonly #delivery: Delivery
+  readonly #packer: ValuePacker
+  readonly #thresholds: Thresholds
+  /** What has a segment to move: removed when done, or when it waits for the peer. */
+  readonly #incoming = new Set<Incoming>()
+  readonly #outgoing = new Set<Outgoing>()
+
+  constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker, thresholds: Thresholds) {
+    this.#outbox = outbox
+    this.#words = outbox.words
+    this.#delivery = delivery
+    this.#packer = packer
+    this.#thresholds = thresholds
+  }
+
+  get hasWork(): boolean {
+    return this.#incoming.size > 0 || this.#outgoing.size > 0
+  }
+
+  /** Sender: announces a message. `waiting`: the caller's thread does nothing until it is gone. */
+  announce(
+    link: PeerLink,
+    context: number,
+    tag: number,
+    type: number,
+    body: Uint8Array,
+    parts: Uint8Array[],
+    request: RequestRecord,
+    waiting: boolean,
+  ): void {
+    const outgoing = new Outgoing(request, link, context, body, parts)
+    const sendId = this.sends.add(outgoing)
+    request.sendId = sendId
+    request.detail = outgoing
+    outgoing.toldWaiting = waiting
+    const words = this.#words
+    let flags = waiting ? FLAG_WAITING : 0
+    if (parts.length > 0) flags |= FLAG_PARTS
+    words.fill(0, REGION_AT, REGION_AT + REGION_WORDS)
+    if (outgoing.expose()) {
+      flags |= FLAG_REGION
+      words.set(outgoing.region, REGION_AT)
+    }
+    words[0] = ANNOUNCE | (type << TYPE_SHIFT) | flags
+    words[1] = context
+    words[2] = tag
+    words[3] = sendId
+    words[4] = outgoing.main.byteLength | 0
+    words[5] = highWord(outgoing.main.byteLength)
+    this.#outbox.post(link, ANNOUNCE_WORDS)
+  }
+
+  /** Sender: somebody awaits this send, so this side has time to copy. */
+  nowWaiting(request: RequestRecord): void {
+    const outgoing = this.sends.get(request.sendId)
+    if (outgoing === null || outgoing.toldWaiting || outgoing.main.byteLength < this.#thresholds.bothEndsBytesMin) return
+    outgoing.toldWaiting = true
+    this.#words[0] = WAITING
+    this.#words[1] = request.sendId
+    this.#outbox.post(outgoing.link, 2)
+  }
+
+  /** Receiver: `arrival`, an announcement, has matched `request`. */
+  begin(link: PeerLink, arrival: Arrival, request: RequestRecord): void {
+    const { type, flags, byteLength, sendId, tag } = arrival
+    this.#delivery.describe(request, link.rank, tag, byteLength)
+    const refusal = this.#delivery.refusal(request, type, byteLength)
+    if (refusal !== null) {
+      this.#finish(link, sendId, OUTCOME_DONE)
+      request.fail(refusal)
+      return
+    }
+    const main = request.mode === INTO && type !== VALUE ? request.bytes! : allocateBytes(link, byteLength, request)
+    if (main === null) {
+      this.#finish(link, sendId, OUTCOME_DONE)
+      return
+    }
+    const incoming = new Incoming(request, link, type, (flags & FLAG_PARTS) !== 0, sendId, main, byteLength)
+    incoming.region.set(arrival.region)
+    if ((flags & FLAG_REGION) !== 0 && link.remote?.canRead(link.rank) === true) {
+      if ((flags & FLAG_WAITING) !== 0) this.#offer(incoming)
+      this.#advance(incoming)
+      if (!incoming.idle) this.#incoming.add(incoming)
+    } else {
+      this.#pull(incoming, 0)
+    }
+  }
+
+  /** Moves one segment of everything under way; answers how much moved. */
+  step(): number {
+    let moved = 0
+    for (const incoming of this.#incoming) {
+      moved++
+      this.#advance(incoming)
+      if (incoming.idle) this.#incoming.delete(incoming)
+    }
+    for (const outgoing of this.#outgoing) {
+      moved += this.#push(outgoing)
+      if (!outgoing.hasWork) this.#outgoing.delete(outgoing)
+    }
+    return moved
+  }
+
+  // --- frames, receiver's side
+
+  onWaiting(link: PeerLink, sendId: number): void {
+    for (const incoming of this.#incoming) {
+      if (incoming.link === link && incoming.sendId === sendId) this.#offer(incoming)
+    }
+  }
+
+  onWritten(link: PeerLink, recvId: number, outcome: number): void {
+    const incoming = this.#incomingOf(link, recvId)
+    incoming.awaitsWritten = false
+    if (outcome !== OUTCOME_DONE) incoming.readEnd = incoming.byteLength
+    else link.bytesSingleCopy += incoming.byteLength - incoming.readEnd
+    this.#advance(incoming)
+    if (!incoming.idle) this.#incoming.add(incoming)
+  }
+
+  onData(link: PeerLink, recvId: number, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
+    const incoming = this.#incomingOf(link, recvId)
+    link.bytesStreamed += byteLength
+    let taken = 0
+    while (taken < byteLength) {
+      if (incoming.streamDone) {
+        throw new OnecopyError('ERR_PROTOCOL', `rank ${link.rank} streamed more than it had announced`, { rank: link.rank })
+      }
+      taken += incoming.takeStreamed(bytes, byteOffset + taken, byteLength - taken)
+      if (incoming.mainStreamed && incoming.hasParts && incoming.parts === null) {
+        if (!this.#openParts(incoming)) return
+      }
+    }
+    this.#concludeIfWhole(incoming)
+  }
+
+  // --- frames, sender's side
+
+  onOffer(link: PeerLink, words: Int32Array): void {
+    const outgoing = this.#outgoingOf(link, words[1]!)
+    outgoing.pushRegion.set(words.subarray(OFFER_REGION_AT, OFFER_REGION_AT + REGION_WORDS))
+    outgoing.pushId = words[2]!
+    outgoing.pushAt = joinLength(words[3]!, words[4]!)
+    this.#push(outgoing)
+    if (outgoing.hasWork) this.#outgoing.add(outgoing)
+  }
+
+  onPull(link: PeerLink, words: Int32Array): void {
+    const outgoing = this.#outgoingOf(link, words[1]!)
+    outgoing.streamId = words[2]!
+    outgoing.streamAt = joinLength(words[3]!, words[4]!)
+    this.#push(outgoing)
+    if (outgoing.hasWork) this.#outgoing.add(outgoing)
+  }
+
+  onFinish(link: PeerLink, sendId: number, outcome: number): void {
+    const outgoing = this.#outgoingOf(link, sendId)
+    this.release(outgoing)
+    if (outgoing.request.done) return
+    if (outcome === OUTCOME_BUFFER_GONE) {
+      outgoing.request.fail(
+        new OnecopyError('ERR_BUFFER_GONE', `rank ${link.rank} could not read the message: its memory is gone`, {
+          rank: link.rank,
+        }),
+      )
+    } else {
+      outgoing.request.complete(undefined)
+    }
+  }
+
+  /** Sender: everything about a message is over; its memory is the user's again. */
+  release(outgoing: Outgoing): void {
+    this.sends.remove(outgoing.request.sendId)
+    this.#outgoing.delete(outgoing)
+    outgoing.withdraw()
+  }
+
+  /** The peer has ended: what it had not finished fails. */
+  drop(link: PeerLink, error: OnecopyError): void {
+    for (const outgoing of this.sends.items()) {
+      if (outgoing.link !== link) continue
+      this.release(outgoing)
+      if (!outgoing.request.done) outgoing.request.fail(error)
+    }
+    for (const incoming of this.#incoming) {
+      if (incoming.link === link) this.#abandon(incoming, error)
+    }
+    for (const incoming of this.receives.items()) {
+      if (incoming.link === link) this.#abandon(incoming, error)
+    }
+  }
+
+  // --- receiver's steps
+
+  /** Offers the sender the second half of what is left, if that pays. */
+  #offer(incoming: Incoming): void {
+    const { link, main } = incoming
+    if (incoming.offered || incoming.hasParts || incoming.readEnd < incoming.byteLength) return
+    const from = splitAt(this.#thresholds, incoming.readAt, incoming.byteLength)
+    if (from >= incoming.byteLength || !isExposable(link.remote, main.byteLength)) return
+    incoming.offered = true
+    incoming.awaitsWritten = true
+    incoming.readEnd = from
+    const words = this.#words
+    link.remote.expose(main, words, OFFER_REGION_AT)
+    incoming.exposed = words.slice(OFFER_REGION_AT, OFFER_REGION_AT + REGION_WORDS)
+    words[0] = OFFER
+    words[1] = incoming.sendId
+    words[2] = this.#numbered(incoming)
+    words[3] = from | 0
+    words[4] = highWord(from)
+    this.#outbox.post(link, OFFER_WORDS)
+  }
+
+  /** Reads one segment, or notices that everything has been read. */
+  #advance(incoming: Incoming): void {
+    if (incoming.streamAt >= 0 || incoming.failure !== null) {
+      this.#concludeIfWhole(incoming)
+      return
+    }
+    const { link } = incoming
+    const remote = link.remote!
+    try {
+      if (incoming.readAt < incoming.readEnd) {
+        const length = Math.min(remote.limits.segmentBytes, incoming.readEnd - incoming.readAt)
+        remote.read(link.rank, incoming.region, 0, incoming.readAt, incoming.main, incoming.readAt, length)
+        incoming.readAt += length
+        link.bytesSingleCopy += length
+        if (incoming.readAt < incoming.readEnd) return
+      } else if (incoming.parts !== null && !incoming.partsRead) {
+        link.bytesSingleCopy += incoming.readParts(remote)
+      }
+    } catch (error) {
+      this.#readFailed(incoming, error)
+      return
+    }
+    if (incoming.mainRead && incoming.hasParts && incoming.parts === null) this.#openParts(incoming)
+    else this.#concludeIfWhole(incoming)
+  }
+
+  #readFailed(incoming: Incoming, error: unknown): void {
+    const code = error instanceof OnecopyError ? error.code : ''
+    if (code === 'ERR_UNAVAILABLE') {
+      this.#pull(incoming, incoming.mainRead ? incoming.byteLength : incoming.readAt)
+    } else {
+      incoming.failure = error
+      if (code === 'ERR_BUFFER_GONE') incoming.outcome = OUTCOME_BUFFER_GONE
+      this.#concludeIfWhole(incoming)
+    }
+  }
+
+  /** Asks for the rest as frames. */
+  #pull(incoming: Incoming, from: number): void {
+    incoming.startStream(from)
+    this.#incoming.delete(incoming)
+    const words = this.#words
+    words[0] = PULL
+    words[1] = incoming.sendId
+    words[2] = this.#numbered(incoming)
+    words[3] = from | 0
+    words[4] = highWord(from)
+    this.#outbox.post(incoming.link, 5)
+  }
+
+  /** The body is here: makes memory for the parts it speaks of. */
+  #openParts(incoming: Incoming): boolean {
+    try {
+      incoming.openParts(this.#packer.partLengths(incoming.main))
+      return true
+    } catch (error) {
+      incoming.failure = error
+      this.#concludeIfWhole(incoming)
+      return false
+    }
+  }
+
+  #concludeIfWhole(incoming: Incoming): void {
+    if (incoming.awaitsWritten) return
+    if (incoming.failure === null && !incoming.whole) return
+    this.#forget(incoming)
+    this.#finish(incoming.link, incoming.sendId, incoming.outcome)
+    incoming.link.messages++
+    if (incoming.failure !== null) incoming.request.fail(incoming.failure)
+    else this.#delivery.conclude(incoming.request, incoming.type, incoming.body, incoming.parts ?? [])
+  }
+
+  #abandon(incoming: Incoming, error: unknown): void {
+    this.#forget(incoming)
+    if (!incoming.request.done) incoming.request.fail(error)
+  }
+
+  #forget(incoming: Incoming): void {
+    incoming.concluded = true
+    this.#incoming.delete(incoming)
+    if (incoming.recvId >= 0) this.receives.remove(incoming.recvId)
+    if (incoming.exposed !== null) incoming.link.remote!.withdraw(incoming.exposed, 0)
+  }
+
+  #numbered(incoming: Incoming): number {
+    if (incoming.recvId < 0) incoming.recvId = this.receives.add(incoming)
+    return incoming.recvId
+  }
+
+  #finish(link: PeerLink, sendId: number, outcome: number): void {
+    this.#words[0] = FINISH
+    this.#words[1] = sendId
+    this.#words[2] = outcome
+    this.#outbox.post(link, 3)
+  }
+
+  // --- sender's steps
+
+  /** Writes one segment into the receiver, and streams as many frames as fit. */
+  #push(outgoing: Outgoing): number {
+    let moved = 0
+    if (outgoing.pushId >= 0) {
+      moved++
+      this.#write(outgoing)
+    }
+    if (outgoing.streamId >= 0) moved += this.#stream(outgoing)
+    return moved
+  }
+
+  #write(outgoing: Outgoing): void {
+    const { link, main } = outgoing
+    const remote = link.remote
+    let outcome = OUTCOME_DONE
+    if (remote === null || !remote.canWrite(link.rank)) {
+      outcome = OUTCOME_REFUSED
+    } else {
+      const length = Math.min(remote.limits.segmentBytes, main.byteLength - outgoing.pushAt)
+      try {
+        remote.write(link.rank, outgoing.pushRegion, 0, outgoing.pushAt, main, outgoing.pushAt, length)
+        outgoing.pushAt += length
+        if (outgoing.pushAt < main.byteLength) return
+      } catch (error) {
+        if (!(error instanceof OnecopyError)) throw error
+        // whatever the reason, the receiver then fetches this part itself, and finds out more
+        outcome = OUTCOME_REFUSED
+      }
+    }
+    const words = this.#words
+    words[0] = WRITTEN
+    words[1] = outgoing.pushId
+    words[2] = outcome
+    outgoing.pushId = -1
+    this.#outbox.post(link, 3)
+  }
+
+  #stream(outgoing: Outgoing): number {
+    const { link } = outgoing
+    const frameBytes = this.#thresholds.streamFrameBytes
+    const words = this.#words
+    words[0] = DATA
+    words[1] = outgoing.streamId
+    let sent = 0
+    while (outgoing.streamAt < outgoing.totalBytes) {
+      const piece = outgoing.pieceAt(outgoing.streamAt)
+      const offset = outgoing.streamAt - outgoing.pieceFrom
+      const length = Math.min(frameBytes, piece.byteLength - offset)
+      if (link.backlog.length > 0 || !link.transport.trySend(link.rank, words, 2, piece, offset, length)) return sent
+      outgoing.streamAt += length
+      sent++
+    }
+    outgoing.streamId = -1
+    return sent
+  }
+
+  #outgoingOf(link: PeerLink, sendId: number): Outgoing {
+    const outgoing = this.sends.get(sendId)
+    if (outgoing === null || outgoing.link !== link) throw unknownNumber(link, sendId)
+    return outgoing
+  }
+
+  #incomingOf(link: PeerLink, recvId: number): Incoming {
+    const incoming = this.receives.get(recvId)
+    if (incoming === null || incoming.link !== link) throw unknownNumber(link, recvId)
+    return incoming
+  }
+}
+
+function unknownNumber(link: PeerLink, id: number): OnecopyError {
+  return new OnecopyError('ERR_PROTOCOL', `rank ${link.rank} speaks of message ${id}, which is not under way`, {
+    rank: link.rank,
+  })
+}
+
+function allocateBytes(link: PeerLink, byteLength: number, request: RequestRecord): Uint8Array | null {
+  try {
+    return new Uint8Array(allocate(byteLength))
+  } catch (cause) {
+    request.fail(
+      new OnecopyError('ERR_LIMIT', `no memory for the message of ${byteLength} bytes from rank ${link.rank}`, {
+        cause,
+        source: link.rank,
+      }),
+    )
+    return null
+  }
+}

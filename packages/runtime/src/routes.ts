@@ -1,0 +1,104 @@
+import { OnecopyError, type Transport, type TransportJob, type TransportProvider } from '@onecopy/transport'
+import type { JobLink } from './job-link.js'
+
+/** What a rank tells the others about its transports: by name, '' when open, else why not. */
+type RouteCard = Record<string, string>
+
+/** Which transport reaches which rank, agreed among all ranks. */
+export interface Routes {
+  /** The open transports that some pair uses, in order of preference. */
+  readonly transports: readonly Transport[]
+  /** The transport to `rank`. @throws OnecopyError ERR_UNAVAILABLE with every transport's reason. */
+  routeTo(rank: number): Transport
+}
+
+/**
+ * Opens transports in order of preference until every pair of ranks has one, so that nobody pays for a fallback that nobody
+ * needs. All ranks go through the same rounds, whatever they find.
+ * @throws OnecopyError ERR_UNAVAILABLE when some pair has none.
+ */
+export async function openRoutes(link: JobLink, providers: readonly TransportProvider[]): Promise<Routes> {
+  const opened: Transport[] = []
+  const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
+  for (const { name, descriptor, data } of link.transports) {
+    const provider = providers.find((candidate) => candidate.name === name)
+    const outcome = await tryOpen(link, provider, descriptor, data)
+    if (typeof outcome !== 'string') opened.push(outcome)
+    const reason = typeof outcome === 'string' ? outcome : ''
+    const reasons = (await link.allgather(reason)) as string[]
+    reasons.forEach((word, rank) => {
+      cards[rank]![name] = word
+    })
+    if (everyPairReached(cards)) break
+  }
+  const unreached = cards.findIndex((_, rank) => rank !== link.rank && !haveCommon(cards, link.rank, rank))
+  if (unreached >= 0) throw unreachable(link.rank, unreached, cards)
+  const used = opened.filter((transport) => cards.some((_, rank) => routeFor(transport.name, rank)))
+  for (const transport of opened) if (!used.includes(transport)) transport.abort()
+  return {
+    transports: used,
+    routeTo(rank) {
+      const transport = used.find((candidate) => common(cards, link.rank, rank).includes(candidate.name) && candidate.reaches(rank))
+      if (transport === undefined) throw unreachable(link.rank, rank, cards)
+      return transport
+    },
+  }
+
+  function routeFor(name: string, rank: number): boolean {
+    return rank !== link.rank && common(cards, link.rank, rank)[0] === name
+  }
+}
+
+async function tryOpen(
+  link: JobLink,
+  provider: TransportProvider | undefined,
+  descriptor: number | null,
+  data: unknown,
+): Promise<Transport | string> {
+  if (provider === undefined) return 'not known to this version of onecopy'
+  const probe = provider.probe()
+  if (!probe.available) return probe.reason
+  const job: TransportJob = {
+    rank: link.rank,
+    size: link.size,
+    token: link.token,
+    directory: link.directory,
+    launcherPid: link.launcherPid,
+    descriptor,
+    data,
+    settings: link.settings,
+    notice: (key, message) => link.notice(key, message),
+  }
+  try {
+    return await provider.open(job)
+  } catch (error) {
+    if (!(error instanceof OnecopyError)) throw error
+    return error.message
+  }
+}
+
+/** Names that both ranks have open, in order of preference. */
+function common(cards: readonly RouteCard[], a: number, b: number): string[] {
+  return Object.keys(cards[a]!).filter((name) => cards[a]![name] === '' && cards[b]![name] === '')
+}
+
+function haveCommon(cards: readonly RouteCard[], a: number, b: number): boolean {
+  return common(cards, a, b).length > 0
+}
+
+/** Ranks with the same open transports are alike, so kinds of cards are compared, not all pairs. */
+function everyPairReached(cards: readonly RouteCard[]): boolean {
+  const kinds = new Map(cards.map((card) => [Object.keys(card).filter((name) => card[name] === '').join(), card]))
+  const list = [...kinds.values()]
+  return list.every((_, i) => list.every((_, j) => haveCommon(list, i, j)))
+}
+
+function unreachable(from: number, to: number, cards: readonly RouteCard[]): OnecopyError {
+  const reasons = [from, to].flatMap((rank) =>
+    Object.entries(cards[rank]!)
+      .filter(([, reason]) => reason !== '')
+      .map(([name, reason]) => `${name} on rank ${rank}: ${reason}`),
+  )
+  const why = reasons.length > 0 ? reasons.join('; ') : 'no transport was allowed'
+  return new OnecopyError('ERR_UNAVAILABLE', `no transport connects ranks ${from} and ${to}. ${why}`, { rank: to })
+}

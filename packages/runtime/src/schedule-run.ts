@@ -1,0 +1,80 @@
+import type { Continuation, RequestRecord } from './request.js'
+import type { Awaited, Schedule } from './schedule.js'
+
+/** One collective under way: resumes its schedule each time what it waits for is done. */
+export class ScheduleRun implements Continuation {
+  readonly #record: RequestRecord
+  readonly #schedule: Schedule<unknown>
+  readonly #enqueue: (run: ScheduleRun) => void
+  #step: readonly Awaited<unknown>[] = []
+  #missing = 0
+  #failure: { readonly error: unknown } | null = null
+  #queued = false
+
+  constructor(record: RequestRecord, schedule: Schedule<unknown>, enqueue: (run: ScheduleRun) => void) {
+    this.#record = record
+    this.#schedule = schedule
+    this.#enqueue = enqueue
+  }
+
+  requestDone(_request: RequestRecord): void {
+    this.#missing--
+    const failed = _request.error !== undefined && this.#failure === null
+    if (failed) this.#failure = { error: _request.error }
+    if ((this.#missing > 0 && !failed) || this.#queued) return
+    this.#queued = true
+    this.#enqueue(this)
+  }
+
+  /** Goes on until the schedule waits for something that is not there yet. Never throws. */
+  advance(): void {
+    this.#queued = false
+    if (this.#record.done) return
+    try {
+      for (;;) {
+        if (this.#failure !== null) this.#giveUpStep()
+        const next =
+          this.#failure === null ? this.#schedule.next() : this.#schedule.throw(this.#failure.error)
+        if (next.done === true) {
+          this.#record.complete(next.value)
+          return
+        }
+        this.#step = Array.isArray(next.value) ? next.value : [next.value as Awaited<unknown>]
+        if (this.#waits()) return
+      }
+    } catch (error) {
+      this.#giveUpStep()
+      this.#record.fail(error)
+    }
+  }
+
+  /** Ends a schedule that nobody can finish any more. */
+  stop(error: unknown): void {
+    if (this.#failure === null) this.#failure = { error }
+    this.advance()
+  }
+
+  #waits(): boolean {
+    this.#missing = 0
+    for (const awaited of this.#step) {
+      if (!awaited.done) {
+        this.#missing++
+        ;(awaited as RequestRecord).continuation = this
+      } else if ((awaited as RequestRecord).error !== undefined && this.#failure === null) {
+        this.#failure = { error: (awaited as RequestRecord).error }
+      }
+    }
+    return this.#missing > 0 && this.#failure === null
+  }
+
+  /** Memory of receives that will never be needed goes back to the caller. */
+  #giveUpStep(): void {
+    for (const awaited of this.#step) {
+      const record = awaited as RequestRecord
+      if (record.done) continue
+      record.continuation = null
+      record.cancel()
+    }
+    this.#step = []
+  }
+}

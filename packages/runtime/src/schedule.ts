@@ -1,0 +1,49 @@
+import type { Status } from './status.js'
+
+/**
+ * What a schedule may wait for: something that was started and will complete. Every `Request` is one; so are the requests
+ * of a simulated exchange.
+ */
+export interface Awaited<T> {
+  /** True once the result or the error is there. */
+  readonly done: boolean
+  /** The result; throws the error. Only when `done`. */
+  result(): T
+}
+
+/**
+ * How a collective's ranks reach each other: point-to-point on the communicator's collective context, under a tag that
+ * belongs to this one call (so any number of collectives can be outstanding). Ranks are the communicator's.
+ *
+ * Everything starts at once and returns what to wait for. Memory given to `sendBytes` and `receiveBytes` stays the
+ * exchange's until that has completed. Sending to oneself works. Messages between two ranks do not overtake.
+ */
+export interface Exchange {
+  readonly rank: number
+  readonly size: number
+  /**
+   * Sends raw memory, said to hold elements of `elementType` (element-type.ts; default UINT8). The receiver uses
+   * `receiveBytes` with memory of at least this length.
+   */
+  sendBytes(bytes: Uint8Array, dest: number, elementType?: number): Awaited<void>
+  /**
+   * Receives raw memory; an exact length is the caller's to check (`Status.byteLength`). Fails with ERR_TYPE when
+   * `elementType` is given and the message was sent with another.
+   */
+  receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status>
+  /** Sends any value, as `Communicator.send` does (typed arrays arrive as their kind). */
+  sendValue(value: unknown, dest: number): Awaited<void>
+  receiveValue(source: number): Awaited<unknown>
+}
+
+/**
+ * A collective algorithm, written once: it starts sends and receives on an {@link Exchange}, yields what it waits for
+ * (one thing or several), computes, and returns the call's result. One driver runs it for both faces.
+ *
+ * @example
+ * function* barrierOfTwo(exchange: Exchange): Schedule<void> {
+ *   const other = 1 - exchange.rank
+ *   yield [exchange.sendBytes(NOTHING, other), exchange.receiveBytes(NOTHING, other)]
+ * }
+ */
+export type Schedule<T> = Generator<Awaited<unknown> | readonly Awaited<unknown>[], T, void>

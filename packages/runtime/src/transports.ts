@@ -1,0 +1,38 @@
+import type { TransportProvider } from '@onecopy/transport'
+import { cmaProvider } from '@onecopy/transport-cma'
+import { pipeProvider } from '@onecopy/transport-pipe'
+
+/** The one table of transports, in order of preference. No other file of the runtime knows these names. */
+export const TRANSPORTS: readonly TransportProvider[] = [cmaProvider, pipeProvider]
+
+/** The names a user can choose from, in order of preference. */
+export function transportNames(): string[] {
+  return TRANSPORTS.map((provider) => provider.name)
+}
+
+/**
+ * Gives the transport called `name`.
+ * @throws RangeError when there is none; the message lists those there are.
+ */
+export function transportByName(name: string): TransportProvider {
+  const found = TRANSPORTS.find((provider) => provider.name === name)
+  if (found === undefined) {
+    throw new RangeError(`there is no transport '${name}': choose from ${transportNames().join(', ')}`)
+  }
+  return found
+}
+
+/**
+ * Reads a list like `cma,pipe`.
+ * @throws RangeError on an unknown name, a name said twice, or an empty list.
+ */
+export function parseTransports(list: string): string[] {
+  const names = list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (names.length === 0) throw new RangeError(`no transport in '${list}': choose from ${transportNames().join(', ')}`)
+  for (const name of names) transportByName(name)
+  if (new Set(names).size < names.length) throw new RangeError(`a transport is named twice in '${list}'`)
+  return names
+}

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { CleanRoom } from './support/clean.js'
+import { PLAIN_UID, rankScript, runCommand } from './support/command.js'
+
+const behaviour = rankScript('launcher-behaviour.ts')
+
+describe('onecopy run', () => {
+  let room: CleanRoom
+
+  beforeEach(() => {
+    room = new CleanRoom()
+  })
+
+  afterEach(async () => {
+    try {
+      await room.assertClean()
+    } finally {
+      room.close()
+    }
+  })
+
+  it('tells each rank who it is, in a private directory, over a line that is not inherited', async () => {
+    const run = await runCommand(['run', '-n', '3', behaviour, 'describe', '--own', '-n', '9'], { env: room.env })
+    assert.equal(run.stderr, '')
+    assert.equal(run.exitCode, 0)
+    const lines = run.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    lines.sort((a, b) => a.rank - b.rank)
+    assert.deepEqual(
+      lines.map((line) => line.rank),
+      [0, 1, 2],
+    )
+    for (const line of lines) {
+      assert.equal(line.size, 3)
+      assert.deepEqual(line.cards, [{ rank: 0 }, { rank: 1 }, { rank: 2 }])
+      assert.equal(line.env, `none ${line.rank} 3`)
+      assert.equal(line.mode, '700')
+      assert.deepEqual(line.args, ['--own', '-n', '9'])
+    }
+  })
+
+  it('keeps the token out of arguments and environment, and gives each job another one', async () => {
+    const runs = await Promise.all(
+      [1, 2].map(() => runCommand(['run', '-n', '1', behaviour, 'secret'], { env: room.env })),
+    )
+    const tokens = runs.map((run) => /^token of 32 bytes unseen ([0-9a-f]{64})$/m.exec(run.stdout)?.[1])
+    assert.ok(tokens[0] !== undefined && tokens[1] !== undefined, runs[0]?.stdout)
+    assert.notEqual(tokens[0], tokens[1])
+  })
+
+  it('runs as a plain user', async () => {
+    const run = await runCommand(['run', '-n', '2', behaviour, 'describe'], { env: room.env, uid: PLAIN_UID })
+    assert.equal(run.exitCode, 0, run.stderr)
+    assert.equal(run.stdout.trim().split('\n').length, 2)
+  })
+
+  it('prefers XDG_RUNTIME_DIR when it is this user’s, and nobody else may look into it', async () => {
+    const runtime = path.join(room.folder, 'runtime')
+    fs.mkdirSync(runtime, { mode: 0o700 })
+    const env = { ...room.env, XDG_RUNTIME_DIR: runtime }
+    const run = await runCommand(['run', '-n', '1', '--node-arg=--expose-gc', behaviour, 'describe'], { env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    fs.chmodSync(runtime, 0o755)
+    const other = await runCommand(['run', '-n', '1', behaviour, 'describe'], { env })
+    assert.equal(other.exitCode, 0, other.stderr)
+    assert.deepEqual(fs.readdirSync(runtime), [])
+  })
+
+  it('numbers the ranks of several programs through', async () => {
+    const args = ['run', '-n', '2', behaviour, 'describe', 'a', ':', '-n', '1', behaviour, 'describe', 'b', ':', 'c']
+    const run = await runCommand(args, { env: room.env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    const lines = run.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    lines.sort((a, b) => a.rank - b.rank)
+    assert.deepEqual(
+      lines.map((line) => [line.size, line.args]),
+      [
+        [3, ['a']],
+        [3, ['a']],
+        [3, ['b', ':', 'c']],
+      ],
+    )
+  })
+
+  it('labels lines, finishes unfinished ones and mixes none', async () => {
+    const run = await runCommand(['run', '-n', '3', '--label', behaviour, 'unfinished'], { env: room.env })
+    const lines = run.stdout.split('\n')
+    assert.equal(lines.pop(), '')
+    assert.deepEqual(
+      lines.sort(),
+      [0, 1, 2].flatMap((rank) => [`[${rank}] line of ${rank}`, `[${rank}] rest of ${rank}`]),
+    )
+    const flood = await runCommand(['run', '-n', '2', behaviour, 'flood'], { env: room.env })
+    const flooded = flood.stdout.trimEnd().split('\n')
+    assert.equal(flooded.length, 10_000)
+    for (const line of flooded) assert.match(line, /^(0{200}|1{200})$/)
+  })
+
+  it('gives standard input to rank 0', async () => {
+    const run = await runCommand(['run', '-n', '2', behaviour, 'echo'], { env: room.env, input: 'some words\n' })
+    assert.equal(run.stdout, 'got some words\n')
+    assert.equal(run.exitCode, 0)
+  })
+
+  it('prints a notice once per job', async () => {
+    const run = await runCommand(['run', '-n', '3', behaviour, 'notices'], { env: room.env })
+    assert.equal(run.stderr, 'onecopy: single copy is refused\n')
+  })
+
+  it('prints a table of statistics', async () => {
+    const run = await runCommand(['run', '-n', '2', '--stats', behaviour, 'statistics'], { env: room.env })
+    assert.equal(
+      run.stderr,
+      [
+        'rank  sent.messages  sent.bytes    by',
+        '0                10         100  pipe',
+        '1                11         100  pipe',
+        'all              21         200     -',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('leaves a rank’s own children alone', async () => {
+    const run = await runCommand(['run', '-n', '1', behaviour, 'nested-marker'], { env: room.env })
+    assert.equal(run.stdout, 'undefined undefined\n')
+  })
+
+  it('pins ranks to cores', async function () {
+    if (process.platform !== 'linux') this.skip()
+    const script = path.join(room.folder, 'cores.mjs')
+    fs.writeFileSync(
+      script,
+      `import fs from 'node:fs'; console.log(/Cpus_allowed_list:\\s*(\\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])`,
+    )
+    const run = await runCommand(['run', '-n', '2', '--bind', 'core', script], { env: room.env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    for (const core of run.stdout.trim().split('\n')) assert.match(core, /^\d+$/)
+    const without = await runCommand(['run', '-n', '2', '--bind', 'core', script], {
+      env: { ...room.env, PATH: '/nowhere' },
+    })
+    assert.equal(without.exitCode, 2)
+    assert.match(without.stderr, /needs the command taskset: install util-linux/)
+  })
+
+  it('runs .cjs and .mjs scripts as what they are', async () => {
+    fs.writeFileSync(path.join(room.folder, 'a.cjs'), 'console.log(require.main === module, typeof require)')
+    fs.writeFileSync(path.join(room.folder, 'b.mjs'), 'console.log(import.meta.url.length > 0, typeof require)')
+    const run = await runCommand(['run', '-n', '1', 'a.cjs', ':', '-n', '1', 'b.mjs'], {
+      env: room.env,
+      cwd: room.folder,
+    })
+    assert.deepEqual(run.stdout.trim().split('\n').sort(), ['true function', 'true undefined'])
+  })
+})
+
+describe('onecopy with wrong arguments', () => {
+  const room = new CleanRoom()
+  after(() => room.close())
+
+  const wrong: [string, string[], RegExp][] = [
+    ['no number of ranks', ['run', behaviour], /'-n <ranks>' not specified/],
+    ['no script', ['run', '-n', '2'], /missing required argument 'script'/],
+    ['a missing script', ['run', '-n', '2', 'nowhere.mjs'], /no such script: .*nowhere\.mjs/],
+    ['no ranks', ['run', '-n', '0', behaviour], /integer from 1 to 1024, not '0'/],
+    ['a fraction of a rank', ['run', '-n', '1.5', behaviour], /integer from 1 to 1024, not '1.5'/],
+    ['a negative number', ['run', '-n', '-1', behaviour], /integer from 1 to 1024, not '-1'/],
+    ['a word for a number', ['run', '-n', 'four', behaviour], /integer from 1 to 1024, not 'four'/],
+    ['too many ranks', ['run', '-n', '1025', behaviour], /1025 ranks are more than 1024: shared memory/],
+    ['too many ranks in all', ['run', '-n', '1000', behaviour, ':', '-n', '25', behaviour], /1025 ranks are more/],
+    ['an unknown option', ['run', '-n', '2', '--fast', behaviour], /unknown option '--fast'/],
+    ['an unknown transport', ['run', '-n', '2', '--transport', 'tcp', behaviour], /no transport 'tcp': choose from/],
+    ['a transport named twice', ['run', '-n', '2', '--transport', 'pipe,pipe', behaviour], /named twice/],
+    ['a timeout of nothing', ['run', '-n', '2', '--timeout', '0', behaviour], /number of seconds above 0/],
+    ['an unknown binding', ['run', '-n', '2', '--bind', 'socket', behaviour], /Allowed choices are core, none/],
+    ['an unknown command', ['start'], /unknown command|too many arguments/],
+    ['a second program without a script', ['run', '-n', '2', behaviour, ':', '-n', '1'], /no script after/],
+  ]
+  for (const [what, args, message] of wrong) {
+    it(`refuses ${what} in one line, with exit code 2`, async () => {
+      const run = await runCommand(args, { env: room.env })
+      assert.match(run.stderr, message)
+      assert.match(run.stderr, /^onecopy: [^\n]+\n$/)
+      assert.equal(run.exitCode, 2)
+      assert.equal(run.stdout, '')
+    })
+  }
+
+  it('has help for everything', async () => {
+    for (const args of [[], ['--help'], ['help', 'run'], ['run', '--help'], ['doctor', '--help']]) {
+      const run = await runCommand(args, { env: room.env })
+      assert.equal(run.exitCode, 0, run.stderr)
+      assert.match(run.stdout, /^Usage: onecopy/)
+    }
+    assert.match((await runCommand(['--version'], { env: room.env })).stdout, /^\d+\.\d+\.\d+\n$/)
+  })
+})

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
+const PACKAGES = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
+const STEP_MILLISECONDS = 120_000
+
+const RANK_ESM = `import { init } from 'onecopy'
+const world = await init()
+if (world.rank === 0) await world.send(new Float64Array([1, 2, 3]), 1, 7)
+else console.log('got', await world.recv(0, 7))
+await world.finalize()
+`
+const RANK_CJS = `const { init } = require('onecopy')
+init().then(async (world) => {
+  if (world.rank === 0) await world.send(new Float64Array([1, 2, 3]), 1, 7)
+  else console.log('got', await world.recv(0, 7))
+  await world.finalize()
+})
+`
+const CONSUMER = `import { ANY_SOURCE, init, type Communicator, type Status } from 'onecopy'
+const use = async (world: Communicator): Promise<Status> => world.recvInto(new Uint8Array(8), ANY_SOURCE, 1)
+export const started: Promise<Status> = init().then(use)
+// @ts-expect-error a rank is a number: were the types not found, everything would be allowed
+init().then((world) => world.send(1, 'one'))
+`
+
+describe('the packed packages, in an empty folder', function () {
+  this.timeout(4 * STEP_MILLISECONDS)
+  let folder = ''
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'onecopy-package-'))
+    const tarballs = join(folder, 'tarballs')
+    mkdirSync(tarballs)
+    const workspaces = PACKAGES.map((name) => `--workspace=packages/${name}`)
+    run(root, 'npm', 'pack', '--silent', '--ignore-scripts', `--pack-destination=${tarballs}`, ...workspaces)
+    const files = readdirSync(tarballs).map((name) => join(tarballs, name))
+    assert.equal(files.length, PACKAGES.length, files.join(', '))
+    write('package.json', '{ "private": true }')
+    run(
+      folder,
+      ...['npm', 'install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--silent'],
+      ...files,
+    )
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  function write(name: string, text: string): void {
+    writeFileSync(join(folder, name), text)
+  }
+
+  function run(cwd: string, command: string, ...args: string[]): string {
+    // What npm tells its scripts about this repository must not reach an npm or npx in the other folder.
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(
+        ([name]) => !/^npm_(?!config_)|^npm_config_local_prefix$|^ONECOPY_/.test(name),
+      ),
+    )
+    const result = spawnSync(command, args, { cwd, env, encoding: 'utf8', timeout: STEP_MILLISECONDS })
+    const said = `${command} ${args.join(' ')}\n${result.error ?? ''}\n${result.stdout}\n${result.stderr}`
+    assert.equal(result.status, 0, said)
+    return result.stdout
+  }
+
+  it('carries the licence, the types and no tests', () => {
+    for (const name of PACKAGES) {
+      const scoped = name === 'runtime' ? 'onecopy' : `@onecopy/${name}`
+      const files = readdirSync(join(folder, 'node_modules', scoped), { recursive: true }).map(String)
+      assert.ok(files.includes('LICENSE'), `${scoped}: ${files.join(', ')}`)
+      for (const ending of ['js', 'cjs', 'd.ts', 'd.cts'])
+        assert.ok(files.includes(join('dist', `index.${ending}`)), ending)
+      assert.deepEqual(
+        files.filter((file) => /(?:^|\/)(?:test|src)\/|\.tsbuildinfo$|\.test\./.test(file)),
+        [],
+      )
+    }
+  })
+
+  for (const [kind, name, text] of [
+    ['import', 'rank.mjs', RANK_ESM],
+    ['require', 'rank.cjs', RANK_CJS],
+  ] as const) {
+    it(`runs two ranks of a script that uses ${kind}`, () => {
+      write(name, text)
+      const stdout = run(folder, 'npx', '--no-install', 'onecopy', 'run', '-n', '2', name)
+      assert.match(stdout, /got Float64Array\(3\) \[ 1, 2, 3 \]/)
+    })
+  }
+
+  it('gives a script without a launcher a world of one, by import and by require', () => {
+    write('alone.mjs', `import { init } from 'onecopy'\nconst w = await init()\nconsole.log(w.rank, w.size)\n`)
+    write('alone.cjs', `require('onecopy').init().then((w) => console.log(w.rank, w.size))\n`)
+    assert.equal(run(folder, process.execPath, 'alone.mjs'), '0 1\n')
+    assert.equal(run(folder, process.execPath, 'alone.cjs'), '0 1\n')
+  })
+
+  it('exports the same names to import and to require', () => {
+    write(
+      'names.cjs',
+      `import('onecopy').then((esm) => console.log(JSON.stringify([Object.keys(esm), Object.keys(require('onecopy'))])))`,
+    )
+    const [esm, cjs] = JSON.parse(run(folder, process.execPath, 'names.cjs')) as [string[], string[]]
+    const own = (names: string[]): string[] =>
+      names.filter((name) => !/^(?:default|module\.exports|__esModule)$/.test(name)).sort()
+    assert.deepEqual(own(cjs), own(esm))
+    assert.ok(esm.includes('init'))
+  })
+
+  it('exports the compliance suite of the transports to both', () => {
+    write(
+      'suite.cjs',
+      `const cjs = Object.keys(require('@onecopy/transport/compliance'))
+       import('@onecopy/transport/compliance').then((esm) => console.log(cjs.length > 0 && cjs.every((name) => name in esm)))`,
+    )
+    assert.equal(run(folder, process.execPath, 'suite.cjs'), 'true\n')
+  })
+
+  it('resolves its types under nodenext, from a module and from a CommonJS file', () => {
+    write('consumer.mts', CONSUMER)
+    write('consumer.cts', CONSUMER)
+    const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2024,esnext.disposable,dom',
+    ]
+    run(folder, process.execPath, tsc, ...options, '--types', '', 'consumer.mts', 'consumer.cts')
+  })
+})

@@ -1,0 +1,155 @@
+import { closeSync } from 'node:fs'
+import {
+  type JobPlan,
+  OnecopyError,
+  type PreparedTransport,
+  type Probe,
+  type Transport,
+  type TransportJob,
+  type TransportProvider,
+} from '@onecopy/transport'
+import { type CmaMode, CmaRemoteMemory } from './cma-remote-memory.js'
+import { CmaTransport } from './cma-transport.js'
+import { Doorbell } from './doorbell.js'
+import { Identity } from './identity.js'
+import { loadLibc } from './libc/choose.js'
+import type { Libc } from './libc/libc.js'
+import { PR_SET_PTRACER } from './libc/numbers.js'
+import { refuseOversized } from './memory-limits.js'
+import { probeCma } from './probe.js'
+import { yamaScope } from './refusal.js'
+import { defaultGeometry, HEADER_ID_WORDS, ringGeometry, segmentLayout } from './ring-layout.js'
+import { createSegment, Segment } from './segment.js'
+
+/** What the launcher tells the ranks about the segment: plain JSON. */
+interface SegmentData {
+  readonly size: number
+  readonly slotCount: number
+  readonly payloadBytes: number
+  readonly id: readonly number[]
+}
+
+type Settings = Readonly<Record<string, string | undefined>>
+
+/**
+ * The transport for ranks on one Linux machine: rings in one shared segment, single copies by process_vm_readv and writev.
+ *
+ * Settings (from the job, else from the environment): `ONECOPY_FFI` (`koffi`, `ffi-napi`, `none`), `ONECOPY_CMA` (`on`,
+ * `off`, `no-write`, `require`), `ONECOPY_RING_BYTES` (payload bytes of a ring, a power of two), `ONECOPY_SHM_MAX` (bytes).
+ */
+export const cmaProvider: TransportProvider = {
+  name: 'cma',
+  probe: (): Probe => probeCma(),
+  prepare: (plan) => settle(() => prepare(plan)),
+  open: (job) => settle(() => open(job)),
+}
+
+/** A promise for what `action` does now, with what it throws. */
+async function settle<T>(action: () => T): Promise<T> {
+  return action()
+}
+
+function prepare(plan: JobPlan): PreparedTransport {
+  const libc = requireLibc(plan.settings)
+  const { size } = plan
+  const wish = setting(plan.settings, 'ONECOPY_RING_BYTES')
+  const usual = defaultGeometry(size)
+  if (wish !== undefined) refuseOversized(Number(wish) * size * (size - 1), size, setting(plan.settings, 'ONECOPY_SHM_MAX'))
+  const geometry = wish === undefined ? usual : ringGeometry(usual.slotCount, Number(wish))
+  const layout = segmentLayout(size, geometry)
+  refuseOversized(layout.totalBytes, size, setting(plan.settings, 'ONECOPY_SHM_MAX'))
+  const { descriptor, id } = createSegment(libc, layout, plan.directory)
+  const data: SegmentData = { size, slotCount: layout.slotCount, payloadBytes: layout.payloadBytes, id }
+  let released = false
+  return {
+    descriptor,
+    data,
+    release(): void {
+      if (released) return
+      released = true
+      closeSync(descriptor)
+    },
+  }
+}
+
+function open(job: TransportJob): Transport {
+  const libc = requireLibc(job.settings)
+  if (job.descriptor === null) throw new OnecopyError('ERR_UNAVAILABLE', 'this rank inherited no shared segment')
+  const { slotCount, payloadBytes, id } = checkedData(job.data, job.size)
+  const layout = segmentLayout(job.size, ringGeometry(slotCount, payloadBytes))
+  const segment = new Segment(libc, job.descriptor, layout, id)
+  let doorbell: Doorbell
+  try {
+    doorbell = new Doorbell(libc, segment, job.rank, job.directory)
+  } catch (error) {
+    segment.release()
+    throw error
+  }
+  const identity = new Identity(libc, job.size)
+  const mode = cmaMode(setting(job.settings, 'ONECOPY_CMA'))
+  const ban = mode === 'off' ? 'ONECOPY_CMA=off' : null
+  const remoteMemory = new CmaRemoteMemory({
+    libc,
+    rank: job.rank,
+    size: job.size,
+    identity,
+    words: segment.words,
+    mode,
+    ban,
+    notice: (key, message) => job.notice(key, message),
+  })
+  const undo = ban === null ? admitJob(libc, job.launcherPid) : (): void => undefined
+  // Last of all: from here on peers find this rank.
+  identity.publish(segment.words, job.rank)
+  return new CmaTransport({
+    rank: job.rank,
+    size: job.size,
+    libc,
+    segment,
+    identity,
+    doorbell,
+    remoteMemory,
+    undo,
+  })
+}
+
+/**
+ * Under Yama's ptrace_scope 1 only an ancestor may read a process, and whoever that process names, with his descendants: the
+ * launcher's pid admits this job's ranks and nobody else. Answers how to take it back.
+ */
+function admitJob(libc: Libc, launcherPid: number | null): () => void {
+  if (launcherPid === null || yamaScope() !== 1) return () => undefined
+  libc.prctl(PR_SET_PTRACER, launcherPid)
+  return () => {
+    libc.prctl(PR_SET_PTRACER, 0)
+  }
+}
+
+function requireLibc(settings: Settings): Libc {
+  const { libc, reason } = loadLibc(setting(settings, 'ONECOPY_FFI'))
+  if (libc === null) throw new OnecopyError('ERR_UNAVAILABLE', `the cma transport cannot work here: ${reason}`)
+  return libc
+}
+
+function setting(settings: Settings, name: string): string | undefined {
+  const value = settings[name] ?? process.env[name]
+  return value === '' ? undefined : value
+}
+
+function cmaMode(value: string | undefined): CmaMode {
+  if (value === undefined) return 'on'
+  if (value === 'on' || value === 'off' || value === 'require' || value === 'no-write') return value
+  throw new RangeError(`ONECOPY_CMA is one of on, off, no-write, require; not ${value}`)
+}
+
+function checkedData(data: unknown, size: number): SegmentData {
+  const { slotCount, payloadBytes, id, ...rest } = (data ?? {}) as Partial<SegmentData>
+  const valid =
+    rest.size === size &&
+    typeof slotCount === 'number' &&
+    typeof payloadBytes === 'number' &&
+    Array.isArray(id) &&
+    id.length === HEADER_ID_WORDS
+  if (!valid) throw new OnecopyError('ERR_PROTOCOL', 'what the launcher said about the shared segment does not fit this job')
+  return { size, slotCount, payloadBytes, id: id as number[] }
+}

@@ -1,0 +1,198 @@
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
+import { join } from 'node:path'
+import { OnecopyError } from '@onecopy/transport'
+import { EEXIST, errnoName } from './errno.js'
+import type { Libc } from './libc/libc.js'
+import {
+  AWAKE,
+  pendingWord,
+  SLEEPING_IN_EVENT_LOOP,
+  SLEEPING_ON_FUTEX,
+  sleepingWord,
+  summaryWord,
+} from './ring-layout.js'
+import type { Segment } from './segment.js'
+
+const BELL_MODE = 0o600
+/** One byte rings; more than one can pile up only when wake-ups are taken back. */
+const RING_BYTE = new Uint8Array([1])
+const DRAIN_BYTES = 512
+
+/**
+ * Waking and being woken. A sleeper says how it sleeps, looks once more, and sleeps; a ringer publishes, then looks whether
+ * somebody sleeps. Both sides use sequentially consistent stores and loads, so at least one of them sees the other (Dekker).
+ * Whoever turns the sleeping word back to awake rings, so a sleep is rung for once.
+ */
+export class Doorbell {
+  readonly #libc: Libc
+  readonly #segment: Segment
+  readonly #words: Int32Array
+  readonly #rank: number
+  readonly #directory: string
+  readonly #sleeping: number
+  readonly #summary: number
+  readonly #pending: number
+  readonly #bells: (number | undefined)[]
+  readonly #socket: Socket
+  /** Peers whose bell could not be rung for want of descriptors or memory; tried again by {@link retry}. */
+  readonly #unrung: number[] = []
+  #listener: (() => void) | null = null
+  #closed = false
+
+  /** @throws OnecopyError ERR_UNAVAILABLE when the bell's FIFO cannot be made in `directory`. */
+  constructor(libc: Libc, segment: Segment, rank: number, directory: string) {
+    this.#libc = libc
+    this.#segment = segment
+    this.#words = segment.words
+    this.#rank = rank
+    this.#directory = directory
+    this.#sleeping = sleepingWord(segment.layout, rank)
+    this.#summary = summaryWord(segment.layout, rank)
+    this.#pending = pendingWord(segment.layout, rank)
+    this.#bells = new Array<number | undefined>(segment.layout.size).fill(undefined)
+    this.#socket = this.#openOwnBell()
+  }
+
+  /** Whether some rank may have frames that this rank does not watch for. One load. */
+  get isSummoned(): boolean {
+    return Atomics.load(this.#words, this.#summary) !== 0
+  }
+
+  /** Whether a ring is owed to somebody. */
+  get owesRing(): boolean {
+    return this.#unrung.length !== 0
+  }
+
+  /** Whether a listener waits for the wake-up. */
+  get isArmed(): boolean {
+    return this.#listener !== null
+  }
+
+  /** Takes one word of the bitmap of senders; the summary must have been taken first. */
+  takePending(index: number): number {
+    if (Atomics.load(this.#words, this.#pending + index) === 0) return 0
+    return Atomics.exchange(this.#words, this.#pending + index, 0)
+  }
+
+  takeSummons(): void {
+    Atomics.store(this.#words, this.#summary, 0)
+  }
+
+  /** Tells `peer` to look at this rank's ring, and wakes it if it sleeps. */
+  summon(peer: number): void {
+    const layout = this.#segment.layout
+    Atomics.or(this.#words, pendingWord(layout, peer) + (this.#rank >>> 5), 1 << (this.#rank & 31))
+    Atomics.store(this.#words, summaryWord(layout, peer), 1)
+    this.wake(peer)
+  }
+
+  /** Wakes `peer` if it sleeps: one system call; none if it is awake. */
+  wake(peer: number): void {
+    const word = sleepingWord(this.#segment.layout, peer)
+    const how = Atomics.load(this.#words, word)
+    if (how === AWAKE || Atomics.compareExchange(this.#words, word, how, AWAKE) !== how) return
+    if (how === SLEEPING_ON_FUTEX) this.#libc.futexWake(this.#segment.address + 4 * word, 1)
+    else this.#ringBell(peer)
+  }
+
+  /** Tries again what {@link wake} could not do. */
+  retry(): void {
+    for (const peer of this.#unrung.splice(0)) this.#ringBell(peer)
+  }
+
+  /** Blocks until woken or `milliseconds` are over; not at all when `isBusy` says so after the sleep was announced. */
+  sleep(milliseconds: number, isBusy: () => boolean): void {
+    Atomics.store(this.#words, this.#sleeping, SLEEPING_ON_FUTEX)
+    if (!isBusy()) this.#libc.futexWait(this.#segment.address + 4 * this.#sleeping, SLEEPING_ON_FUTEX, milliseconds)
+    Atomics.store(this.#words, this.#sleeping, this.#listener === null ? AWAKE : SLEEPING_IN_EVENT_LOOP)
+  }
+
+  /** Announces a sleep in the event loop; answers false, with nothing armed, when `isBusy` says so after that. */
+  arm(listener: () => void, isBusy: () => boolean): boolean {
+    Atomics.store(this.#words, this.#sleeping, SLEEPING_IN_EVENT_LOOP)
+    if (isBusy()) {
+      this.disarm()
+      return false
+    }
+    this.#listener = listener
+    this.#socket.ref()
+    return true
+  }
+
+  disarm(): void {
+    this.#listener = null
+    this.#socket.unref()
+    Atomics.compareExchange(this.#words, this.#sleeping, SLEEPING_IN_EVENT_LOOP, AWAKE)
+  }
+
+  /** Fires the own armed wake-up, from the event loop as always. */
+  wakeSelf(): void {
+    this.wake(this.#rank)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.disarm()
+    for (const bell of this.#bells) if (bell !== undefined) closeSync(bell)
+    this.#bells.fill(undefined)
+    this.#unrung.length = 0
+    this.#socket.destroy()
+    ignoreErrors(() => unlinkSync(this.#path(this.#rank)))
+  }
+
+  #path(rank: number): string {
+    return join(this.#directory, `${rank}.bell`)
+  }
+
+  #openOwnBell(): Socket {
+    const path = this.#path(this.#rank)
+    const made = this.#libc.makeFifo(path, BELL_MODE)
+    if (made < 0 && made !== -EEXIST) {
+      const why = errnoName(-made)
+      throw new OnecopyError('ERR_UNAVAILABLE', `cannot make the FIFO ${path}: ${why}`, { errno: -made, syscall: 'mknodat' })
+    }
+    // Open for writing too: then it never reads an end-of-file when the last ringer closes.
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+    // With `onread` every ring lands in the same buffer. Node's documentation has it; its types have it elsewhere only.
+    const onread: OnReadOpts = { buffer: new Uint8Array(DRAIN_BYTES), callback: () => this.#rung() }
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = { fd, readable: true, writable: false, onread }
+    const socket = new Socket(options)
+    socket.on('error', () => undefined)
+    socket.unref()
+    return socket
+  }
+
+  #rung(): boolean {
+    const listener = this.#listener
+    if (listener !== null) {
+      this.disarm()
+      listener()
+    }
+    return true
+  }
+
+  #ringBell(peer: number): void {
+    try {
+      let bell = this.#bells[peer]
+      if (bell === undefined) {
+        bell = openSync(this.#path(peer), constants.O_WRONLY | constants.O_NONBLOCK)
+        this.#bells[peer] = bell
+      }
+      writeSync(bell, RING_BYTE, 0, 1)
+    } catch (error) {
+      // EAGAIN: the bell is full of rings already. ENOENT, ENXIO, EPIPE: nobody is there any more.
+      const code = (error as NodeJS.ErrnoException).code
+      if (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM' || code === 'EINTR') this.#unrung.push(peer)
+    }
+  }
+}
+
+function ignoreErrors(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // Giving back is done as far as it goes.
+  }
+}

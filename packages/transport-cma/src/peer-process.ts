@@ -1,0 +1,53 @@
+import { closeSync } from 'node:fs'
+import { errnoName } from './errno.js'
+import { type Card, startTime } from './identity.js'
+import type { Libc } from './libc/libc.js'
+
+/** What is known of a permission: nothing yet, or the answer. */
+export type Permission = 'unknown' | 'granted' | 'refused'
+
+/**
+ * A peer as a process of this machine: its card, a pidfd, and what it has turned out to permit. A pid may come to mean
+ * another process; the pidfd cannot.
+ */
+export class PeerProcess {
+  readonly rank: number
+  readonly card: Card
+  canRead: Permission = 'unknown'
+  canWrite: Permission = 'unknown'
+  readRefusal: string | null = null
+  writeRefusal: string | null = null
+  readonly #libc: Libc
+  /** Negative errno when there is none. */
+  readonly #pidfd: number
+  #verified: boolean
+
+  constructor(libc: Libc, rank: number, card: Card) {
+    this.#libc = libc
+    this.rank = rank
+    this.card = card
+    this.#pidfd = libc.pidfdOpen(card.pid)
+    // In another pid namespace, or with /proc hidden, the start time tells nothing: then the nonce has to.
+    this.#verified = this.#pidfd >= 0 && card.startTime !== 0 && startTime(card.pid) === card.startTime
+  }
+
+  /** Takes note that the nonce was read under this pid after the pidfd was opened, so both mean the same process. */
+  confirm(): void {
+    this.#verified = this.#pidfd >= 0
+  }
+
+  /** Why this process cannot be told apart from a later one of the same pid, or null when it can. */
+  get doubt(): string | null {
+    if (this.#pidfd < 0) return `pidfd_open: ${errnoName(-this.#pidfd)}`
+    return this.#verified ? null : 'neither its nonce nor its start time could be checked'
+  }
+
+  /** Whether the process has ended, asked of the kernel now. */
+  hasExited(): boolean {
+    return this.#pidfd >= 0 && this.#libc.hasExited(this.#pidfd) !== 0
+  }
+
+  close(): void {
+    if (this.#pidfd >= 0) closeSync(this.#pidfd)
+  }
+}

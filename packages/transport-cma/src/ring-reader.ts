@@ -1,0 +1,205 @@
+import { FRAME_WORDS_MAX, type FrameReceiver } from '@onecopy/transport'
+import {
+  FIRST_SLOT_WORD,
+  HEAD_SLOTS_WORD,
+  inlineOffset,
+  LINE_BYTES,
+  META_LENGTH_SHIFT,
+  META_WORDS_MASK,
+  ringOffset,
+  SLOT_BYTES,
+  SLOT_HEADER_WORD,
+  SLOT_MARK,
+  SLOT_META_WORD,
+  SLOT_WORDS,
+  TAIL_PAYLOAD_WORD,
+  TAIL_SLOTS_WORD,
+  WAITING_WORD,
+  WATCHED_WORD,
+} from './ring-layout.js'
+import type { Segment } from './segment.js'
+
+/**
+ * The room is given back in quarters of the ring, not per frame: that is one ordered store per many frames, and a sender
+ * that finds the ring full can still be sure to hear of it. A ring that has been emptied always has room for one frame: of
+ * its payload area a quarter may be unreported, and a frame takes a quarter at most, twice when it has to skip the wrap.
+ */
+const REPORT_PARTS = 4
+
+/** What {@link RingReader.take} answers when the ring's contents cannot be believed. */
+export const NOT_BELIEVED = -1
+
+/**
+ * The receiving end of one ring. Everything in the ring is somebody else's writing: each word is read once, checked, then
+ * used.
+ */
+export class RingReader {
+  readonly peer: number
+  /** Polls in a row that found nothing; kept by whoever decides which rings to watch. */
+  emptyPolls = 0
+  /** Whether this ring is among those that are polled. */
+  watched = false
+  /** What was wrong, once `take` has answered {@link NOT_BELIEVED}. */
+  problem = ''
+  readonly #words: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #header: Int32Array
+  readonly #ringWord: number
+  readonly #firstSlotWord: number
+  readonly #endSlotWord: number
+  readonly #slotCount: number
+  readonly #payloadStart: number
+  readonly #payloadBytes: number
+  readonly #frameBytesMax: number
+  #slotWord: number
+  #consumed = 0
+  #payloadConsumed = 0
+  #slotsReported = 0
+  #payloadReported = 0
+  /** What an unwritten slot holds: the sequence of one lap ago. */
+  #stale = 0
+  #lap = 0
+  #suspected = false
+  /** Whether room was reported since the sender's wish to be woken was last looked for. */
+  #reported = false
+
+  /** @param header private words that frames' headers are copied to; may be shared by all readers of a rank. */
+  constructor(segment: Segment, rank: number, peer: number, header: Int32Array) {
+    const start = ringOffset(segment.layout, peer, rank)
+    this.peer = peer
+    this.#words = segment.words
+    this.#bytes = segment.bytes
+    this.#header = header
+    this.#ringWord = start / 4
+    this.#slotCount = segment.layout.slotCount
+    this.#firstSlotWord = this.#ringWord + FIRST_SLOT_WORD
+    this.#endSlotWord = this.#firstSlotWord + this.#slotCount * SLOT_WORDS
+    this.#payloadStart = 4 * this.#endSlotWord
+    this.#payloadBytes = segment.layout.payloadBytes
+    this.#frameBytesMax = segment.layout.frameBytesMax
+    this.#slotWord = this.#firstSlotWord
+  }
+
+  /** Whether a frame (or something that should not be there) waits. One load. */
+  hasFrame(): boolean {
+    return Atomics.load(this.#words, this.#slotWord) !== this.#stale
+  }
+
+  /** Hands up to `framesMax` frames over; answers how many, or {@link NOT_BELIEVED}, with nothing handed over. */
+  take(receiver: FrameReceiver, framesMax: number): number {
+    const words = this.#words
+    let taken = 0
+    while (taken < framesMax) {
+      const slot = this.#slotWord
+      const sequence = Atomics.load(words, slot)
+      if (sequence === this.#stale) break
+      if (sequence !== ((this.#consumed + 1) | 0)) return this.#doubt(taken, `slot has sequence ${sequence}`)
+      const meta = words[slot + SLOT_META_WORD] as number
+      const wordCount = meta & META_WORDS_MASK
+      const byteLength = meta >>> META_LENGTH_SHIFT
+      const wellFormed = ((meta >>> 4) & 0xf) === SLOT_MARK && wordCount >= 1 && wordCount <= FRAME_WORDS_MAX
+      if (!wellFormed || byteLength > this.#frameBytesMax) return this.#doubt(taken, `slot has meta ${meta}`)
+
+      let at = 4 * slot + inlineOffset(wordCount)
+      let payloadAfter = this.#payloadConsumed
+      if (inlineOffset(wordCount) + byteLength > SLOT_BYTES) {
+        const position = words[slot + SLOT_HEADER_WORD + wordCount] as number
+        const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
+        if (position !== this.#expectedPosition(padded)) return this.#doubt(taken, `payload at ${position}`)
+        at = this.#payloadStart + (position & (this.#payloadBytes - 1))
+        payloadAfter = (position + padded) | 0
+      }
+      const header = this.#header
+      for (let i = 0; i < wordCount; i++) header[i] = words[slot + SLOT_HEADER_WORD + i] as number
+
+      // Moved on before the call, so that a receiver which throws has consumed its frame all the same.
+      this.#payloadConsumed = payloadAfter
+      this.#advance(slot)
+      taken++
+      receiver.frame(this.peer, header, wordCount, this.#bytes, at, byteLength)
+      if (
+        ((this.#consumed - this.#slotsReported) | 0) * REPORT_PARTS >= this.#slotCount ||
+        ((this.#payloadConsumed - this.#payloadReported) | 0) * REPORT_PARTS >= this.#payloadBytes
+      ) {
+        this.#report()
+      }
+    }
+    return taken
+  }
+
+  /** Whether the sender asked to be woken when there is room, and room has been reported since. Clears the wish. */
+  takeWakeWish(): boolean {
+    if (!this.#reported) return false
+    this.#reported = false
+    if (Atomics.load(this.#words, this.#ringWord + WAITING_WORD) === 0) return false
+    Atomics.store(this.#words, this.#ringWord + WAITING_WORD, 0)
+    return true
+  }
+
+  watch(): void {
+    this.watched = true
+    this.emptyPolls = 0
+    Atomics.store(this.#words, this.#ringWord + WATCHED_WORD, 1)
+  }
+
+  /**
+   * Stops the sender from counting on being polled, and looks once more: true when the ring is empty and left; false when
+   * a frame slipped in, and it stays watched.
+   */
+  unwatch(): boolean {
+    Atomics.store(this.#words, this.#ringWord + WATCHED_WORD, 0)
+    if (this.hasFrame() || this.#isSuspect()) {
+      this.watch()
+      return false
+    }
+    this.watched = false
+    return true
+  }
+
+  /**
+   * The sender's head says that more was published than can be found: pages were lost. The head lags, so it is never ahead
+   * of an honest slot; but a store may overtake another on some processors, so only the second look counts.
+   */
+  #isSuspect(): boolean {
+    const ahead = (Atomics.load(this.#words, this.#ringWord + HEAD_SLOTS_WORD) - this.#consumed) | 0
+    if (ahead <= 0 || this.hasFrame()) {
+      this.#suspected = false
+      return false
+    }
+    if (this.#suspected) this.problem = `head says ${ahead} more frames than there are`
+    this.#suspected = true
+    return true
+  }
+
+  #expectedPosition(padded: number): number {
+    const place = this.#payloadConsumed & (this.#payloadBytes - 1)
+    const skipped = place + padded > this.#payloadBytes ? this.#payloadBytes - place : 0
+    return (this.#payloadConsumed + skipped) | 0
+  }
+
+  #advance(slot: number): void {
+    this.#consumed = (this.#consumed + 1) | 0
+    const next = slot + SLOT_WORDS
+    if (next === this.#endSlotWord) {
+      this.#slotWord = this.#firstSlotWord
+      this.#lap = 1
+    } else {
+      this.#slotWord = next
+    }
+    this.#stale = this.#lap === 0 ? 0 : (this.#consumed + 1 - this.#slotCount) | 0
+  }
+
+  #report(): void {
+    this.#slotsReported = this.#consumed
+    this.#payloadReported = this.#payloadConsumed
+    Atomics.store(this.#words, this.#ringWord + TAIL_PAYLOAD_WORD, this.#payloadConsumed)
+    Atomics.store(this.#words, this.#ringWord + TAIL_SLOTS_WORD, this.#consumed)
+    this.#reported = true
+  }
+
+  #doubt(taken: number, problem: string): number {
+    if (taken > 0) return taken
+    this.problem = `${problem} after ${this.#consumed >>> 0} frames`
+    return NOT_BELIEVED
+  }
+}

@@ -1,0 +1,1 @@
+export { pipeProvider } from './pipe-provider.js'

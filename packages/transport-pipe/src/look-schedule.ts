@@ -1,0 +1,41 @@
+/** So many looks in a row may find nothing before looking gets rarer. */
+const EAGER_LOOKS = 32
+const PATIENT_LOOKS = 512
+const SOON_MILLISECONDS = 0.016
+const LATER_MILLISECONDS = 0.2
+
+/**
+ * Says when a poll should look into the inbox again. A look at an empty FIFO costs some 5 us, much more than a poll of a
+ * transport that nobody uses may take from one that is used; so looks that find nothing for long get rarer, and the first
+ * frame after a long silence may be seen a fifth of a millisecond late.
+ */
+export class LookSchedule {
+  private emptyLooks = 0
+  private lastLook = 0
+
+  isTime(): boolean {
+    if (this.emptyLooks < EAGER_LOOKS) return true
+    const wait = this.emptyLooks < PATIENT_LOOKS ? SOON_MILLISECONDS : LATER_MILLISECONDS
+    return performance.now() - this.lastLook >= wait
+  }
+
+  looked(hasFound: boolean): void {
+    if (hasFound) {
+      this.emptyLooks = 0
+      return
+    }
+    if (this.emptyLooks < PATIENT_LOOKS) this.emptyLooks++
+    if (this.emptyLooks >= EAGER_LOOKS) this.lastLook = performance.now()
+  }
+
+  /** Somebody else has just looked and found nothing: a look right after it would be wasted. */
+  lookedElsewhere(): void {
+    if (this.emptyLooks < EAGER_LOOKS) this.emptyLooks = EAGER_LOOKS
+    this.lastLook = performance.now()
+  }
+
+  /** Something is likely to come: the next looks are not put off. */
+  expect(): void {
+    this.emptyLooks = 0
+  }
+}

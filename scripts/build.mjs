@@ -1,0 +1,142 @@
+// Compiles every package to ESM with tsc, then writes each module's CommonJS twin beside it, so that `import` and
+// `require` both work on Node 20. Does nothing, quickly, when nothing changed.
+//
+// One twin per module instead of one bundle: `new URL('./x.js', import.meta.url)` keeps meaning the same place, and two
+// entry points of a package (`.` and `./compliance`) share one OnecopyError class.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const packagesFolder = join(root, 'packages')
+const require = createRequire(import.meta.url)
+
+/** Where a package's twins begin: its entry points, as far as they exist. */
+const ENTRY_POINTS = ['index.js', 'compliance/index.js']
+/** Written last, so its time says when the twins were complete. */
+const STAMP = 'commonjs.tsbuildinfo'
+const OUTPUT = /\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?$/
+
+const folders = readdirSync(packagesFolder)
+  .map((name) => join(packagesFolder, name))
+  .filter((folder) => existsSync(join(folder, 'package.json')))
+
+for (const folder of folders) removeStaleOutputs(folder)
+compile()
+for (const folder of folders) {
+  await writeTwins(folder)
+  copyLicence(folder)
+}
+
+/** Removes compiled files whose source is gone: they would be packed and could still be imported. */
+function removeStaleOutputs(folder) {
+  const dist = join(folder, 'dist')
+  if (!existsSync(dist)) return
+  let removed = 0
+  for (const path of files(dist)) {
+    if (!OUTPUT.test(path)) continue
+    const source = join(folder, 'src', relative(dist, path).replace(OUTPUT, '.ts'))
+    if (existsSync(source)) continue
+    rmSync(path, { force: true })
+    removed++
+  }
+  if (removed > 0) rmSync(join(dist, STAMP), { force: true })
+  // tsc believes its build info, not the disk: without outputs, the build info must go too.
+  if (!existsSync(join(dist, 'index.js'))) rmSync(join(folder, 'tsconfig.tsbuildinfo'), { force: true })
+}
+
+function compile() {
+  for (const folder of folders) {
+    if (!existsSync(join(folder, 'dist'))) rmSync(join(folder, 'tsconfig.tsbuildinfo'), { force: true })
+  }
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+  const { status, error } = spawnSync(process.execPath, [tsc, '-b'], { cwd: root, stdio: 'inherit' })
+  if (error !== undefined) throw error
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+async function writeTwins(folder) {
+  const dist = join(folder, 'dist')
+  if (!existsSync(dist) || isUpToDate(dist)) return
+  const entryPoints = ENTRY_POINTS.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
+  if (entryPoints.length === 0) return
+  const modules = await reachableModules(entryPoints)
+  await build({
+    entryPoints: modules,
+    outbase: dist,
+    outdir: dist,
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: true,
+    logLevel: 'warning',
+    define: {
+      'import.meta.url': 'onecopyModuleUrl',
+      'import.meta.filename': '__filename',
+      'import.meta.dirname': '__dirname',
+    },
+    banner: { js: "'use strict'; const onecopyModuleUrl = require('node:url').pathToFileURL(__filename).href;" },
+    plugins: [{ name: 'one-twin-per-module', setup: keepModulesApart }],
+  })
+  for (const path of files(dist)) {
+    if (path.endsWith('.d.ts')) writeDeclarationTwin(path)
+  }
+  writeFileSync(join(dist, STAMP), '')
+}
+
+/** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */
+async function reachableModules(entryPoints) {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: join(root, 'unused'),
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    write: false,
+    metafile: true,
+    logLevel: 'error',
+  })
+  return Object.keys(metafile.inputs).map((path) => join(root, path))
+}
+
+function keepModulesApart({ onResolve }) {
+  onResolve({ filter: /.*/ }, ({ kind, path }) => {
+    if (kind === 'entry-point') return undefined
+    return { external: true, path: path.startsWith('.') ? path.replace(/\.js$/, '.cjs') : path }
+  })
+}
+
+/** The declarations say the same; only the modules they name are the CommonJS ones. */
+function writeDeclarationTwin(path) {
+  const text = readFileSync(path, 'utf8')
+    .replace(/(\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(['"])(\.{1,2}\/[^'"]*)\.js\2/g, '$1$2$3.cjs$2')
+    .replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')
+  writeFileSync(path.replace(/\.d\.ts$/, '.d.cts'), text)
+}
+
+function isUpToDate(dist) {
+  const stamp = join(dist, STAMP)
+  if (!existsSync(stamp) || !existsSync(join(dist, 'index.cjs'))) return false
+  const builtAt = statSync(stamp).mtimeMs
+  if (statSync(fileURLToPath(import.meta.url)).mtimeMs > builtAt) return false
+  return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
+}
+
+/** npm packs a LICENSE only from the package's own folder; the one in the root is the one to edit. */
+function copyLicence(folder) {
+  const [from, to] = [join(root, 'LICENSE'), join(folder, 'LICENSE')]
+  if (!existsSync(to) || readFileSync(from, 'utf8') !== readFileSync(to, 'utf8')) copyFileSync(from, to)
+}
+
+function files(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+}

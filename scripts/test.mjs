@@ -1,0 +1,211 @@
+// Runs the test suite, one mocha process per group, one after the other (the tests start processes of their own, and
+// two cores are soon full). The last line is `N passed, M failed` or `N passed, M failed, K skipped`.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const HELP = `npm test -- [group …] [options]
+
+  group             transport, transport-cma, transport-pipe, runtime, examples, bench; all of them by default
+  --matrix          runs the runtime's and the examples' tests once more under each of the other ways
+                    bytes can travel (see VARIANTS in scripts/test.mjs)
+  --only-matrix     only those
+  --grep PATTERN    only the tests whose title matches
+  --minutes N       gives up after N minutes (default 18, or 40 with --matrix)
+`
+
+/**
+ * The ways a message can travel other than the default (koffi, remote memory allowed): each is the same suite with other
+ * environment variables.
+ */
+const VARIANTS = [
+  { name: 'koffi', env: { ONECOPY_FFI: 'koffi' } },
+  { name: 'ffi-napi', env: { ONECOPY_FFI: 'ffi-napi' } },
+  { name: 'remote memory off', env: { ONECOPY_CMA: 'off' } },
+  { name: 'pipe', env: { ONECOPY_TRANSPORT: 'pipe' } },
+]
+/** Tests that do not change with the transport; the matrix leaves them out. */
+const SAME_EVERYWHERE = ['package.test.ts']
+const FLOORS = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
+const MATRIX_GROUPS = ['runtime', 'examples']
+/** How long a mocha process may go on after its last test: what keeps it alive longer is a leak, and a failure. */
+const LEAK_MILLISECONDS = 15_000
+/** How long no test may end: mocha's own timeouts cannot fire in a process whose thread is blocked. */
+const SILENCE_MILLISECONDS = 6 * 60_000
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const mocha = join(dirname(createRequire(import.meta.url).resolve('mocha/package.json')), 'bin', 'mocha.js')
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    matrix: { type: 'boolean', default: false },
+    'only-matrix': { type: 'boolean', default: false },
+    grep: { type: 'string' },
+    minutes: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
+const groups = chosenGroups(positionals)
+const withMatrix = values.matrix || values['only-matrix']
+const minutes = Number(values.minutes ?? (withMatrix ? 40 : 18))
+const endsAt = performance.now() + minutes * 60_000
+const folder = mkdtempSync(join(tmpdir(), 'onecopy-tests-'))
+const results = []
+let child = null
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    end(child)
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
+}
+
+try {
+  if (!values['only-matrix']) for (const group of groups) await run(group.name, group.files, {})
+  if (withMatrix) {
+    for (const { name, env } of VARIANTS) {
+      for (const group of groups.filter((each) => MATRIX_GROUPS.includes(each.name))) {
+        const files = group.files.filter((path) => !SAME_EVERYWHERE.some((each) => path.endsWith(`/${each}`)))
+        await run(`${group.name}, ${name}`, files, env)
+      }
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+report()
+
+function chosenGroups(names) {
+  const packages = readdirSync(join(root, 'packages'))
+  // From the bottom floor up: a fault is then reported first where it is.
+  const ordered = [...FLOORS, ...packages.filter((name) => !FLOORS.includes(name))]
+  const all = [
+    ...ordered.map((name) => [name, `packages/${name}/test`]),
+    ['examples', 'examples/test'],
+    ['bench', 'bench/test'],
+  ]
+  for (const name of names) {
+    if (!all.some(([each]) => each === name)) {
+      console.error(`No group is called '${name}'. There are: ${all.map(([each]) => each).join(', ')}.`)
+      process.exit(2)
+    }
+  }
+  return all
+    .filter(([name]) => names.length === 0 || names.includes(name))
+    .map(([name, path]) => ({ name, files: testFiles(join(root, path)) }))
+    .filter(({ files }) => files.length > 0)
+}
+
+function testFiles(folder) {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true })
+    .filter((path) => path.endsWith('.test.ts'))
+    .map((path) => join(folder, path))
+    .sort()
+}
+
+/** Runs one group in a mocha process of its own and notes what it told. */
+async function run(name, files, env) {
+  const result = { name, passed: [], failed: [], skipped: [] }
+  results.push(result)
+  const millisecondsLeft = endsAt - performance.now()
+  if (millisecondsLeft <= 0) {
+    result.failed.push({ title: `not run: the ${minutes} minutes for the whole suite were over` })
+    return
+  }
+  console.log(`\n=== ${name} ===`)
+  const log = join(folder, `${results.length}.jsonl`)
+  const args = [mocha, '--reporter', join(root, 'scripts', 'reporter.mjs'), '--forbid-only']
+  if (values.grep !== undefined) args.push('--grep', values.grep)
+  // A process group of its own, so that what a stuck test has started ends with it.
+  child = spawn(process.execPath, [...args, ...files], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env, ONECOPY_TEST_RESULTS: log },
+    detached: process.platform !== 'win32',
+  })
+  const running = child
+  const exited = new Promise((resolveExit) => {
+    running.once('error', (error) => resolveExit(`could not be started: ${error.message}`))
+    running.once('exit', (code, signal) => resolveExit(signal ?? code))
+  })
+  let stopped = null
+  let overSince = null
+  let lineCount = 0
+  let lastLineAt = performance.now()
+  const watch = setInterval(() => {
+    const now = performance.now()
+    const lines = readLines(log)
+    if (lines.length > lineCount) [lineCount, lastLineAt] = [lines.length, now]
+    if (now - lastLineAt > SILENCE_MILLISECONDS) {
+      stopped ??= `stopped: no test had ended for ${SILENCE_MILLISECONDS / 60_000} minutes after '${lines.at(-1)?.title}'`
+    }
+    if (now > endsAt) stopped ??= `stopped: the ${minutes} minutes for the whole suite were over`
+    if (overSince === null && lines.some((line) => line.outcome === 'end')) overSince = now
+    if (overSince !== null && now - overSince > LEAK_MILLISECONDS) {
+      stopped ??= `stopped ${LEAK_MILLISECONDS / 1000} s after its last test: a test left a timer, handle or process open`
+    }
+    if (stopped !== null) end(running)
+  }, 500)
+  const exit = await exited
+  clearInterval(watch)
+  // What it may have left behind.
+  end(running)
+  child = null
+
+  const lines = readLines(log)
+  for (const line of lines) if (line.outcome !== 'end') result[line.outcome].push(line)
+  if (stopped !== null) result.failed.push({ title: stopped })
+  else if (exit !== 0 && (result.failed.length === 0 || !lines.some((line) => line.outcome === 'end'))) {
+    result.failed.push({ title: `mocha ended before its tests did (${exit}); its own words are above` })
+  }
+}
+
+function readLines(path) {
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+function end(running) {
+  if (running?.pid === undefined) return
+  try {
+    process.kill(process.platform === 'win32' ? running.pid : -running.pid, 'SIGKILL')
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error
+  }
+}
+
+function report() {
+  const count = (outcome) => results.reduce((sum, result) => sum + result[outcome].length, 0)
+  const [passed, failed, skipped] = [count('passed'), count('failed'), count('skipped')]
+  console.log()
+  for (const result of results) {
+    const parts = ['passed', 'failed', 'skipped'].map((outcome) => `${result[outcome].length} ${outcome}`)
+    console.log(`${result.name}: ${parts.join(', ')}`)
+  }
+  if (skipped > 0) console.log('\nSkipped:')
+  for (const { name, skipped: tests } of results) {
+    for (const { title, reason } of tests)
+      console.log(`  ${name}: ${title}${reason === undefined ? '' : ` (${reason})`}`)
+  }
+  if (failed > 0) console.log('\nFailed:')
+  for (const { name, failed: tests } of results) {
+    for (const { title } of tests) console.log(`  ${name}: ${title}`)
+  }
+  if (passed + failed === 0) console.log('\nNo test ran.')
+  console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+}
