@@ -18,7 +18,7 @@ const CROWDED_ROUNDS = 8
 /** The crowded way to wait before sleeping. */
 const YIELDS_BEFORE_PARK = 16
 /** The longest sleep: notices about other ranks come by the link, and a sleeping thread must look for them. */
-const PARK_MILLISECONDS_MAX = 20
+const PARK_MILLISECONDS_MAX = 40
 /** With several transports only one can be slept on at a time. */
 const PARK_MILLISECONDS_SHARED = 1
 const PUMP_MILLISECONDS = 10

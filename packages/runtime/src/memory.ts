@@ -18,6 +18,11 @@ export function copyBytes(
   }
 }
 
+/** Memory of its own with the same bytes. Not `slice`: a Buffer's slice shares memory. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /** Views kept by {@link ByteViews}: a handful covers a loop over its send and receive arrays. */
 const KEPT_VIEWS = 4
 /** Memory of larger arrays is not kept alive by the cache. */

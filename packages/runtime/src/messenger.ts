@@ -30,6 +30,7 @@ import {
   WRITTEN,
 } from './envelope.js'
 import { MatchQueues } from './matching.js'
+import { copyOf } from './memory.js'
 import { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
@@ -458,7 +459,7 @@ export class Messenger implements FrameReceiver {
       return
     }
     if (sendMode !== SYNCHRONOUS && parts.length === 0 && bytes.byteLength <= SELF_EAGER_BYTES_MAX) {
-      arrival.payload = bytes.slice()
+      arrival.payload = copyOf(bytes)
       request.detail = null
       request.complete(undefined)
     }
@@ -472,7 +473,7 @@ export class Messenger implements FrameReceiver {
       const refusal = this.delivery.refusal(receive, type, byteLength)
       if (refusal !== null) receive.fail(refusal)
       // the parts become the receiver's: it must not see the sender's memory
-      else this.delivery.conclude(receive, type, payload!, localParts.map((part) => part.slice()))
+      else this.delivery.conclude(receive, type, payload!, localParts.map(copyOf))
     } else {
       this.delivery.deliver(receive, this.rank, tag, type, payload!, 0, byteLength, false)
     }

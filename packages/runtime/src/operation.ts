@@ -51,7 +51,8 @@ export abstract class Operation {
    */
   // biome-ignore lint/suspicious/noExplicitAny: lets (a, b) => a + b stand without annotations, as in JavaScript
   static create<T = any>(combine: (a: T, b: T) => T, options: OperationOptions = {}): Operation {
-    if (typeof combine !== 'function') throw new TypeError('Operation.create: the first argument must be a function (a, b) => c')
+    if (typeof combine !== 'function')
+      throw new TypeError('Operation.create: the first argument must be a function (a, b) => c')
     return new UserOperation(combine as (a: unknown, b: unknown) => unknown, options)
   }
 
@@ -121,7 +122,9 @@ class BuiltInOperation extends Operation {
       throw new TypeError(`${this.name} works on integers, not on a ${elementTypeName(itemTypeOf(array))}`)
     }
     if (array.length % this.itemLength !== 0) {
-      throw new TypeError(`${this.name} works on interleaved pairs [value, index, …]: the length ${array.length} is odd`)
+      throw new TypeError(
+        `${this.name} works on interleaved pairs [value, index, …]: the length ${array.length} is odd`,
+      )
     }
   }
 
@@ -181,7 +184,9 @@ class UserOperation extends Operation {
       const mine = a[i]
       const result = combine(mine, b[i])
       if (typeof result !== typeof mine) {
-        throw new TypeError(`${this.name} must give a ${typeof mine} for two elements of a ${nameOf(out)}, not ${typeof result}`)
+        throw new TypeError(
+          `${this.name} must give a ${typeof mine} for two elements of a ${nameOf(out)}, not ${typeof result}`,
+        )
       }
       out[i] = result as number
     }

@@ -2,7 +2,7 @@ import type { Arrival } from './arrival.js'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
 import { bytesOf, elementTypeOf, VALUE } from './element-type.js'
-import { ByteViews } from './memory.js'
+import { ByteViews, copyOf } from './memory.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
 import type { ProgressEngine } from './progress.js'
 import { INTO, MESSAGE_OF, type RankMap, RequestRecord, VALUE_OF } from './request.js'
@@ -100,8 +100,8 @@ export class PointToPoint {
     }
     let { type, bytes, parts } = this.encode(data)
     if (mode === BUFFERED) {
-      bytes = bytes.slice()
-      parts = parts.map((part) => part.slice())
+      bytes = copyOf(bytes)
+      parts = parts.map(copyOf)
     }
     const sendMode = mode === SYNCHRONOUS ? SYNCHRONOUS : STANDARD
     engine.messenger.send(this.context, this.world(dest), tag, type, bytes, parts, sendMode, record, waiting)
@@ -206,7 +206,7 @@ export class PointToPoint {
 
   sendrecvReplace(view: ArrayBufferView, dest: number, source: number, options: SendrecvOptions): RequestRecord {
     checkView('view', view)
-    return this.sendrecvInto(this.#bytes(view).slice(), dest, view, source, options)
+    return this.sendrecvInto(copyOf(this.#bytes(view)), dest, view, source, options)
   }
 
   #both(send: RequestRecord, receive: RequestRecord): RequestRecord {

@@ -38,7 +38,9 @@ export async function openRoutes(link: JobLink, providers: readonly TransportPro
   return {
     transports: used,
     routeTo(rank) {
-      const transport = used.find((candidate) => common(cards, link.rank, rank).includes(candidate.name) && candidate.reaches(rank))
+      const agreed = used.filter((candidate) => common(cards, link.rank, rank).includes(candidate.name))
+      // A rank that has left is reached by nothing; the transport it was met over says so when it is used.
+      const transport = agreed.find((candidate) => candidate.reaches(rank)) ?? agreed[0]
       if (transport === undefined) throw unreachable(link.rank, rank, cards)
       return transport
     },

@@ -5,6 +5,12 @@ import { pipeProvider } from '@onecopy/transport-pipe'
 /** The one table of transports, in order of preference. No other file of the runtime knows these names. */
 export const TRANSPORTS: readonly TransportProvider[] = [cmaProvider, pipeProvider]
 
+/**
+ * Transports that load FFI in every rank anyway. Where one of them is used, a rank can ask the kernel for a death signal at
+ * no extra cost; loading FFI for that alone would cost more than the rest of its start.
+ */
+export const FFI_TRANSPORTS: ReadonlySet<string> = new Set([cmaProvider.name])
+
 /** The names a user can choose from, in order of preference. */
 export function transportNames(): string[] {
   return TRANSPORTS.map((provider) => provider.name)

@@ -171,7 +171,7 @@ describe('launch', () => {
       make('onecopy-something-else'),
     ]
     fs.symlinkSync(kept[3] as string, path.join(base, name(process.ppid, Number(living) + 1, 'eeeeee')))
-    const made = makeJobDirectory({ TMPDIR: base, XDG_RUNTIME_DIR: chmod(base, 0o700) })
+    const made = makeJobDirectory({ TMPDIR: base })
     assert.equal(path.dirname(made), base)
     assert.equal(fs.existsSync(dead), false)
     for (const directory of kept) assert.ok(fs.existsSync(path.join(directory, 'file')), directory)
@@ -180,11 +180,6 @@ describe('launch', () => {
     for (const directory of kept) fs.rmSync(directory, { recursive: true })
     for (const leaf of fs.readdirSync(base)) fs.unlinkSync(path.join(base, leaf))
   })
-
-  function chmod(folder: string, mode: number): string {
-    fs.chmodSync(folder, mode)
-    return folder
-  }
 
   function namespace(): number {
     return Number(/\d+/.exec(fs.readlinkSync('/proc/self/ns/pid'))?.[0])

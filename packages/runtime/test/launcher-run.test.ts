@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { CleanRoom } from './support/clean.js'
-import { PLAIN_UID, rankScript, runCommand } from './support/command.js'
+import { PLAIN_UID, rankScript, rankSource, runCommand } from './support/command.js'
 
 const behaviour = rankScript('launcher-behaviour.ts')
 
@@ -41,6 +41,12 @@ describe('onecopy run', () => {
       assert.equal(line.mode, '700')
       assert.deepEqual(line.args, ['--own', '-n', '9'])
     }
+  })
+
+  it('runs TypeScript, by whatever can run it here', async () => {
+    const run = await runCommand(['run', '-n', '2', rankSource('launcher-behaviour.ts'), 'plain'], { env: room.env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    assert.deepEqual(run.stdout.trim().split('\n').sort(), ['rank 0', 'rank 1'])
   })
 
   it('keeps the token out of arguments and environment, and gives each job another one', async () => {

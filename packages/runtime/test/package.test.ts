@@ -133,8 +133,10 @@ describe('the packed packages, in an empty folder', function () {
       '--target',
       'es2022',
       '--lib',
-      'es2024,esnext.disposable,dom',
+      'es2024,esnext.disposable',
     ]
-    run(folder, process.execPath, tsc, ...options, '--types', '', 'consumer.mts', 'consumer.cts')
+    // Every TypeScript program for Node has @types/node; no other types are lent to it.
+    const types = ['--typeRoots', join(root, 'node_modules', '@types'), '--types', 'node']
+    run(folder, process.execPath, tsc, ...options, ...types, 'consumer.mts', 'consumer.cts')
   })
 })

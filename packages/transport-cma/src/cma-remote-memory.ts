@@ -61,10 +61,8 @@ export class CmaRemoteMemory implements RemoteMemory {
     putNumber(words, at + 2, byteLength)
   }
 
-  /** A region is an address: nothing to take back but the words themselves. */
-  withdraw(words: Int32Array, at: number): void {
-    words.fill(0, at, at + REGION_WORDS)
-  }
+  /** A region is an address, which nobody can take back: a late reader finds what the memory holds by then. */
+  withdraw(): void {}
 
   canRead(peer: number): boolean {
     const process = this.#contact(peer)
@@ -235,9 +233,8 @@ export class CmaRemoteMemory implements RemoteMemory {
   }
 
   #proveRead(process: PeerProcess): void {
-    const { pid, nonceAddress, nonce } = process.card
-    let result = -EAGAIN
-    for (let i = 0; i < RETRIES_MAX && isPassing(result); i++) result = this.#vm.read(pid, nonceAddress, 0)
+    const { pid, nonce } = process.card
+    const result = this.#readPatiently(process, 0)
     if (result === NONCE_BYTES && this.#vm.nonceIs(nonce)) {
       process.confirm()
       process.canRead = 'granted'
@@ -249,6 +246,15 @@ export class CmaRemoteMemory implements RemoteMemory {
     } else {
       this.#refuse(process, READV, result < 0 ? describeRefusal(READV, -result) : `${READV} answers nonsense (${result})`)
     }
+  }
+
+  /** A read, tried again as long as the errno is a passing one. */
+  #readPatiently(process: PeerProcess, pieces: number): number {
+    let result = -EAGAIN
+    for (let i = 0; i < RETRIES_MAX && isPassing(result); i++) {
+      result = this.#vm.read(process.card.pid, process.card.nonceAddress, pieces)
+    }
+    return result
   }
 
   /** Writes this rank's nonce into its cell in the peer's memory and, where it may, reads it back. */
@@ -278,7 +284,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     }
     if (mayRead) {
       vm.bounce.fill(0, 0, NONCE_BYTES)
-      const back = vm.read(pid, process.card.nonceAddress, 1)
+      const back = this.#readPatiently(process, 1)
       const same = sent.every((byte, i) => vm.bounce[i] === byte)
       if (back !== 2 * NONCE_BYTES || !vm.nonceIs(process.card.nonce) || !same) {
         this.#refuse(process, WRITEV, `${WRITEV} claims to have written what cannot be read back`)

@@ -52,10 +52,10 @@ export class RingReader {
   readonly #payloadBytes: number
   readonly #frameBytesMax: number
   #slotWord: number
-  #consumed = 0
-  #payloadConsumed = 0
-  #slotsReported = 0
-  #payloadReported = 0
+  #consumed: number
+  #payloadConsumed: number
+  #slotsReported: number
+  #payloadReported: number
   /** What an unwritten slot holds: the sequence of one lap ago. */
   #stale = 0
   #lap = 0
@@ -63,9 +63,16 @@ export class RingReader {
   /** Whether room was reported since the sender's wish to be woken was last looked for. */
   #reported = false
 
-  /** @param header private words that frames' headers are copied to; may be shared by all readers of a rank. */
-  constructor(segment: Segment, rank: number, peer: number, header: Int32Array) {
+  /**
+   * @param header private words that frames' headers are copied to; may be shared by all readers of a rank.
+   * @param first what the counters start from, other than 0 only in tests of their wrap.
+   */
+  constructor(segment: Segment, rank: number, peer: number, header: Int32Array, first = 0) {
     const start = ringOffset(segment.layout, peer, rank)
+    this.#consumed = first
+    this.#slotsReported = first
+    this.#payloadConsumed = (first * LINE_BYTES) | 0
+    this.#payloadReported = this.#payloadConsumed
     this.peer = peer
     this.#words = segment.words
     this.#bytes = segment.bytes

@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { OnecopyError } from '@onecopy/transport'
-import { errorFields, isSystemError, reasonOf } from './system-error.js'
 import { type BulkGeometry, bulkFileBytesOf, ringOffsetOf } from './geometry.js'
+import { errorFields, isSystemError, reasonOf } from './system-error.js'
 
 /** Where Linux keeps files in memory. A file there moves 64 KiB in and out in half the time that a FIFO takes. */
 const MEMORY_DIRECTORY = '/dev/shm'
@@ -141,16 +141,23 @@ export class BulkFile {
   read(source: number, dest: number, slot: number, into: Uint8Array, byteLength: number): void {
     const position = ringOffsetOf(this.geometry, source, dest) + slot * this.geometry.frameBytesMax
     let done = 0
-    while (done < byteLength) {
-      const count = readSync(this.descriptor, into, done, byteLength - done, position + done)
-      if (count === 0) {
-        throw new OnecopyError('ERR_CORRUPT', `The bulk file ends ${byteLength - done} bytes before rank ${source}'s frame`, {
-          rank: source,
-          bytesDone: done,
-        })
+    let cause: unknown = null
+    try {
+      while (done < byteLength) {
+        const count = readSync(this.descriptor, into, done, byteLength - done, position + done)
+        if (count === 0) break
+        done += count
       }
-      done += count
+    } catch (error) {
+      cause = error
     }
+    if (done === byteLength) return
+    const why = cause === null ? 'the file ends before it' : reasonOf(cause)
+    throw new OnecopyError('ERR_CORRUPT', `A frame of rank ${source} is not in the bulk file: ${why}`, {
+      rank: source,
+      bytesDone: done,
+      ...(cause === null ? {} : errorFields(cause)),
+    })
   }
 
   close(): void {

@@ -12,13 +12,25 @@ const LATER_MILLISECONDS = 0.2
 export class LookSchedule {
   private emptyLooks = 0
   private lastLook = 0
+  private isAfterSleep = false
+  private patience = 0
 
+  /** Whether a poll should look now. */
   isTime(): boolean {
+    if (this.isAfterSleep) {
+      this.isAfterSleep = false
+      return this.isDue(this.patience)
+    }
     if (this.emptyLooks < EAGER_LOOKS) return true
-    const wait = this.emptyLooks < PATIENT_LOOKS ? SOON_MILLISECONDS : LATER_MILLISECONDS
-    return performance.now() - this.lastLook >= wait
+    return this.isDue(this.emptyLooks < PATIENT_LOOKS ? SOON_MILLISECONDS : LATER_MILLISECONDS)
   }
 
+  /** Whether the last look that counts is so long ago. */
+  isDue(milliseconds: number): boolean {
+    return performance.now() - this.lastLook >= milliseconds
+  }
+
+  /** A poll has looked. */
   looked(hasFound: boolean): void {
     if (hasFound) {
       this.emptyLooks = 0
@@ -28,14 +40,20 @@ export class LookSchedule {
     if (this.emptyLooks >= EAGER_LOOKS) this.lastLook = performance.now()
   }
 
-  /** Somebody else has just looked and found nothing: a look right after it would be wasted. */
-  lookedElsewhere(): void {
-    if (this.emptyLooks < EAGER_LOOKS) this.emptyLooks = EAGER_LOOKS
+  /** A sleeper has looked and found nothing. */
+  lookedAsleep(): void {
     this.lastLook = performance.now()
+  }
+
+  /** A sleep ends that looks every `patience` milliseconds: the one poll after it need not look more often. */
+  slept(patience: number): void {
+    this.isAfterSleep = true
+    this.patience = patience
   }
 
   /** Something is likely to come: the next looks are not put off. */
   expect(): void {
     this.emptyLooks = 0
+    this.isAfterSleep = false
   }
 }

@@ -41,7 +41,10 @@ export const pipeProvider: TransportProvider = {
   async open(job: TransportJob): Promise<Transport> {
     requirePrivate(job.directory)
     if (job.descriptor === null) {
-      throw new OnecopyError('ERR_UNAVAILABLE', "The pipe transport's descriptor did not reach this rank: it must be inherited")
+      throw new OnecopyError(
+        'ERR_UNAVAILABLE',
+        "The pipe transport's descriptor did not reach this rank: it must be inherited",
+      )
     }
     try {
       return new PipeTransport(job, bulkGeometryOf(job.size), job.descriptor)
@@ -60,7 +63,10 @@ function requireMkfifo(): string {
   const probe = probePipes()
   const mkfifo = probe.available ? findMkfifo() : null
   if (mkfifo !== null) return mkfifo
-  throw new OnecopyError('ERR_UNAVAILABLE', `The pipe transport cannot work here: ${probe.available ? '' : probe.reason}`)
+  throw new OnecopyError(
+    'ERR_UNAVAILABLE',
+    `The pipe transport cannot work here: ${probe.available ? '' : probe.reason}`,
+  )
 }
 
 function requirePrivate(directory: string): void {

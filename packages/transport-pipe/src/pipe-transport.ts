@@ -143,7 +143,7 @@ export class PipeTransport implements Transport {
         byteLength,
       )
     } else {
-      if (((link.slotsWritten - link.slotsFreed) >>> 0) >= this.geometry.slotCount) {
+      if ((link.slotsWritten - link.slotsFreed) >>> 0 >= this.geometry.slotCount) {
         // The peer's report will arrive in the inbox and end any sleep.
         link.isRefused = true
         return false
@@ -187,19 +187,21 @@ export class PipeTransport implements Transport {
     if (this.reader.hasRecord()) return
     let left = this.isHeldUp ? Math.min(milliseconds, TICK_MILLISECONDS) : milliseconds
     this.isHeldUp = false
-    let isTime = this.schedule.isTime()
+    const { schedule, sleeper } = this
     for (;;) {
-      if (isTime && this.inbox.look() > 0) {
-        this.sleeper.refresh()
-        this.schedule.expect()
-        return
+      if (schedule.isDue(sleeper.patience)) {
+        if (this.inbox.look() > 0) {
+          sleeper.refresh()
+          schedule.expect()
+          return
+        }
+        schedule.lookedAsleep()
       }
       if (!(left > 0)) break
-      left -= this.sleeper.sleep(left)
+      left -= sleeper.sleep(left)
       if (this.reportsOwed > 0) this.payReports()
-      isTime = true
     }
-    if (isTime) this.schedule.lookedElsewhere()
+    schedule.slept(sleeper.patience)
   }
 
   /** Costs nothing at first where every rank can have a CPU; sleeps for some 0.1 ms, the kernel's shortest, otherwise. */
@@ -301,14 +303,24 @@ export class PipeTransport implements Transport {
     }
     if (reader.kind === KIND_BULK) {
       const slot = link.slotsRead % this.geometry.slotCount
-      this.bulkFile.read(source, this.job.rank, slot, this.payload, length)
+      this.readBulk(link, slot, length)
       link.slotsRead = (link.slotsRead + 1) >>> 0
-      if (((link.slotsRead - link.slotsReported) >>> 0) >= this.reportEvery) this.report(link)
+      if ((link.slotsRead - link.slotsReported) >>> 0 >= this.reportEvery) this.report(link)
       receiver.frame(source, reader.words, reader.wordCount, this.payload, 0, length)
     } else {
       receiver.frame(source, reader.words, reader.wordCount, reader.bytes, reader.payloadAt, length)
     }
     return 1
+  }
+
+  private readBulk(link: PeerLink, slot: number, byteLength: number): void {
+    try {
+      this.bulkFile.read(link.peer, this.job.rank, slot, this.payload, byteLength)
+    } catch (error) {
+      // A frame of the peer is lost: what follows it must not pass for the next one.
+      link.isDistrusted = true
+      throw error
+    }
   }
 
   /** Tells a peer how many of its bulk slots are free again; remembers to do so later when its inbox is full. */
@@ -357,6 +369,8 @@ export class PipeTransport implements Transport {
 
   /** Opens the peer's inbox; false while the peer has not opened it itself. */
   private connect(link: PeerLink): boolean {
+    const why = this.whyNot(link.peer)
+    if (why !== null) throw new OnecopyError('ERR_UNAVAILABLE', why, { rank: link.peer })
     try {
       link.descriptor = openFifo(inboxPathOf(this.job.directory, link.peer), constants.O_WRONLY)
       return true
@@ -454,5 +468,7 @@ export class PipeTransport implements Transport {
 }
 
 function goneError(peer: number): OnecopyError {
-  return new OnecopyError('ERR_PROC_FAILED', `Rank ${peer} has ended: nothing can be sent to it any more`, { rank: peer })
+  return new OnecopyError('ERR_PROC_FAILED', `Rank ${peer} has ended: nothing can be sent to it any more`, {
+    rank: peer,
+  })
 }

@@ -1,8 +1,8 @@
-const SLICE_MILLISECONDS_MIN = 0.02
-/** A sleep and the look after it cost up to 0.08 ms of CPU on a slow virtual machine: below 1 % of this. */
-const SLICE_MILLISECONDS_MAX = 12
-/** A slice is this part of the time already slept: a frame is noticed at most that much later than it could have been. */
-const SLICE_PART = 1 / 8
+const PATIENCE_MILLISECONDS_MIN = 0.02
+/** A sleep and the look after it cost up to 0.2 ms of CPU on a slow, busy virtual machine: half a percent of this. */
+const PATIENCE_MILLISECONDS_MAX = 40
+/** A frame is noticed at most this part of the time already slept later than it could have been. */
+const PATIENCE_PART = 1 / 8
 
 /**
  * Puts the thread to sleep in slices that grow with the time slept.
@@ -15,10 +15,15 @@ export class Sleeper {
   private readonly cell = new Int32Array(new SharedArrayBuffer(4))
   private sleptMilliseconds = 0
 
-  /** Sleeps one slice, at most so long, and answers how long it was meant to be. */
+  /** How long to go without a look into the inbox, in milliseconds. */
+  get patience(): number {
+    const grown = this.sleptMilliseconds * PATIENCE_PART
+    return Math.max(PATIENCE_MILLISECONDS_MIN, Math.min(grown, PATIENCE_MILLISECONDS_MAX))
+  }
+
+  /** Sleeps one slice, at most so many milliseconds, and answers how long it was meant to be. */
   sleep(millisecondsMax: number): number {
-    const grown = Math.max(SLICE_MILLISECONDS_MIN, this.sleptMilliseconds * SLICE_PART)
-    const slice = Math.min(grown, SLICE_MILLISECONDS_MAX, millisecondsMax)
+    const slice = Math.min(this.patience, millisecondsMax)
     Atomics.wait(this.cell, 0, 0, slice)
     // The kernel wakes a sleeper some 50 us late: a slice counts at least that much.
     this.sleptMilliseconds += Math.max(slice, 0.05)

@@ -22,7 +22,10 @@ function checkPrefix(collector: Collector, frameBytesMax: number): number {
     assert.equal(peer, 1)
     assert.deepEqual(words, [i])
     assert.equal(bytes.length, lengths[i % lengths.length], `length of frame ${i}`)
-    assert.ok(bytes.every((byte) => byte === (i & 255)), `bytes of frame ${i}`)
+    assert.ok(
+      bytes.every((byte) => byte === (i & 255)),
+      `bytes of frame ${i}`,
+    )
   }
   return collector.frames.length
 }
@@ -33,7 +36,17 @@ describe('pipe: between processes', () => {
       const transport = await job.open(0)
       const child = job.start(1, RANK_FILE, 'echo')
       const { frameBytesMax } = transport.limits
-      const lengths = [0, 1, 64, 65, INLINE_BYTES_MAX - 1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, frameBytesMax - 1, frameBytesMax]
+      const lengths = [
+        0,
+        1,
+        64,
+        65,
+        INLINE_BYTES_MAX - 1,
+        INLINE_BYTES_MAX,
+        INLINE_BYTES_MAX + 1,
+        frameBytesMax - 1,
+        frameBytesMax,
+      ]
       const collector = new Collector()
       const count = 400
       for (let i = 0; i < count; i++) {
@@ -82,7 +95,10 @@ describe('pipe: between processes', () => {
         const collector = new Collector()
         await until(() => transport.poll(collector, 1000) >= 0 && collector.frames.length >= sent, 'all frames')
         assert.equal(transport.poll(collector, 1), 0)
-        assert.deepEqual(collector.frames.map(({ words }) => words[0]), Array.from({ length: sent }, (_, i) => i))
+        assert.deepEqual(
+          collector.frames.map(({ words }) => words[0]),
+          Array.from({ length: sent }, (_, i) => i),
+        )
       }))
   }
 

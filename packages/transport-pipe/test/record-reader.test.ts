@@ -27,7 +27,12 @@ function secretsOf(token: Uint8Array, key: (peer: number) => [source: number, de
 }
 
 function makeReader(): RecordReader {
-  return new RecordReader(DEST, SIZE, secretsOf(TOKEN, (peer) => [peer, DEST]), FRAME_BYTES_MAX)
+  return new RecordReader(
+    DEST,
+    SIZE,
+    secretsOf(TOKEN, (peer) => [peer, DEST]),
+    FRAME_BYTES_MAX,
+  )
 }
 
 interface Frame {
@@ -43,7 +48,14 @@ function recordOf({ source, sequence, words, payload }: Frame, token = TOKEN, de
   const secrets = secretsOf(token, (peer) => [source, peer])
   const bytes = Uint8Array.from(payload)
   const recordBytes = writer.inline(
-    secrets, 2 * dest, sequence, Int32Array.from(words), words.length, bytes, 0, bytes.length,
+    secrets,
+    2 * dest,
+    sequence,
+    Int32Array.from(words),
+    words.length,
+    bytes,
+    0,
+    bytes.length,
   )
   return writer.bytes.slice(0, recordBytes)
 }
@@ -193,10 +205,17 @@ describe('pipe: the record parser', () => {
     ]
     for (const [what, bytes, complaint] of wrong) {
       const reader = makeReader()
-      add(reader, concat(bytes, recordOf(second), recordOf({ ...second, sequence: 42 }), new Uint8Array(RECORD_BYTES_MAX)))
+      add(
+        reader,
+        concat(bytes, recordOf(second), recordOf({ ...second, sequence: 42 }), new Uint8Array(RECORD_BYTES_MAX)),
+      )
       const found = drain(reader)
       assert.deepEqual(found.frames, [second, { ...second, sequence: 42 }], what)
-      assert.deepEqual(found.broken.map(({ source }) => source), [0], what)
+      assert.deepEqual(
+        found.broken.map(({ source }) => source),
+        [0],
+        what,
+      )
       assert.match(found.broken[0]?.complaint ?? '', complaint, what)
     }
   })

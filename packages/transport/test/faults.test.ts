@@ -201,9 +201,14 @@ describe('withFaults', () => {
     }
     const counts = [0, 0, 0]
     const errors: OnecopyError[] = []
+    const counter = {
+      frame(peer: number): void {
+        counts[peer] = (counts[peer] as number) + 1
+      },
+    }
     for (let i = 0; i < 20; i++) {
       try {
-        faulty.poll({ frame: (peer) => void (counts[peer] = (counts[peer] as number) + 1) }, 10)
+        faulty.poll(counter, 10)
       } catch (error) {
         errors.push(error as OnecopyError)
       }

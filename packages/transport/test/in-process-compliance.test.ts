@@ -13,7 +13,13 @@ function runOn(name: string, options: Omit<InProcessOptions, 'size'>, lacks = {}
       async open(size) {
         const network = createInProcessNetwork({ ...options, size })
         const transports = Array.from({ length: size }, (_, rank) => network.transport(rank))
-        return { transports, kill: (rank) => network.kill(rank), close: () => transports.forEach((end) => end.abort()) }
+        return {
+          transports,
+          kill: (rank) => network.kill(rank),
+          close: () => {
+            for (const transport of transports) transport.abort()
+          },
+        }
       },
     },
   )

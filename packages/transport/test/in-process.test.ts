@@ -46,7 +46,7 @@ describe('the in-process network', () => {
   it('overwrites what it lent as soon as frame returns', () => {
     const network = createInProcessNetwork({ size: 2 })
     network.transport(0).trySend(1, Int32Array.of(1), 1, new Uint8Array(100).fill(7), 0, 100)
-    let kept = NOTHING
+    let kept: Uint8Array = NOTHING
     network.transport(1).poll(
       {
         frame(_peer, _words, _count, bytes, offset, length) {
@@ -87,6 +87,50 @@ describe('the in-process network', () => {
     assert.equal(errorOf(() => end.poll({ frame: () => {} }, 1)).code, 'ERR_CLOSED')
     assert.equal(errorOf(() => end.onWake(() => {})).code, 'ERR_CLOSED')
     assert.equal(end.onWake(null), true)
+  })
+
+  it('keeps frames whole through every wrap and growth of a queue', () => {
+    for (const seed of [1, 2, 3, 4]) {
+      const network = createInProcessNetwork({ size: 2, frameBytesMax: 1024, queueBytesMax: 3000, queueFramesMax: 40 })
+      let state = seed
+      const draw = (most: number): number => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+        return Math.floor((state / 2 ** 32) * (most + 1))
+      }
+      const queued: number[] = []
+      let sent = 0
+      let queuedBytes = 0
+      const receiver = {
+        frame(
+          _peer: number,
+          words: Int32Array,
+          _count: number,
+          bytes: Uint8Array,
+          offset: number,
+          length: number,
+        ): void {
+          assert.equal(length, queued.shift(), `seed ${seed}`)
+          queuedBytes -= length
+          for (let i = 0; i < length; i++) {
+            if (bytes[offset + i] !== (words[0] as number) % 251) assert.fail(`seed ${seed}: frame ${words[0]} is torn`)
+          }
+        },
+      }
+      for (let i = 0; i < 3000; i++) {
+        const length = draw(3) === 0 ? draw(1024) : draw(40)
+        const hasRoom = queued.length < 40 && queuedBytes + length <= 3000
+        const bytes = new Uint8Array(length).fill(sent % 251)
+        assert.equal(network.transport(0).trySend(1, Int32Array.of(sent), 1, bytes, 0, length), hasRoom, `seed ${seed}`)
+        if (hasRoom) {
+          queued.push(length)
+          queuedBytes += length
+          sent++
+        }
+        if (draw(1) === 0) network.transport(1).poll(receiver, draw(3))
+      }
+      network.transport(1).poll(receiver, 100)
+      assert.deepEqual(queued, [], `seed ${seed}`)
+    }
   })
 
   it('carries frames between hundreds of ranks', () => {

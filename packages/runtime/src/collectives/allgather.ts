@@ -79,17 +79,17 @@ function* eachToEach(exchange: Exchange, data: unknown): Schedule<unknown[]> {
   return values
 }
 
-/** Before the step of `distance`, a rank knows the values of that many ranks, from its own to the right. */
+/** Before the step of `distance`, a rank knows the values of that many ranks, from its own to the left. */
 function* valuesByBruck(exchange: Exchange, data: unknown): Schedule<unknown[]> {
   const { rank, size } = exchange
   const known: unknown[] = [data]
   for (let distance = 1; distance < size; distance *= 2) {
-    const send = exchange.sendValue(known.slice(0, size - distance), (rank - distance + size) % size)
-    const receive = exchange.receiveValue((rank + distance) % size)
+    const send = exchange.sendValue(known.slice(0, size - distance), (rank + distance) % size)
+    const receive = exchange.receiveValue((rank - distance + size) % size)
     yield [send, receive]
     known.push(...(receive.result() as unknown[]))
   }
-  return known.map((_, source) => known[(source - rank + size) % size])
+  return known.map((_, source) => known[(rank - source + size) % size])
 }
 
 /** For powers of two: before the step of `distance`, a rank has the blocks of its aligned group of that many ranks. */
@@ -107,25 +107,27 @@ function* blocksByDoubling(exchange: Exchange, blocks: Blocks): Schedule<void> {
 }
 
 /**
- * As {@link valuesByBruck}, for any number of ranks.
+ * As {@link valuesByBruck}, for any number of ranks. Mirrored, so that its first step has the ring's neighbours: ranks that
+ * disagree on the length, and so on the algorithm, then notice.
  * @see Bruck et al.: Efficient algorithms for all-to-all communications in multiport message-passing systems (1997)
  */
 function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
   const { rank, size } = exchange
   const each = blocks.byteLength(rank)
+  // the last block is this rank's, the one before it its left neighbour's
   const known = new Uint8Array(allocate(each * size))
-  known.set(blocks.of(rank))
+  known.set(blocks.of(rank), (size - 1) * each)
   for (let distance = 1; distance < size; distance *= 2) {
     const count = Math.min(distance, size - distance)
-    const incoming = known.subarray(distance * each, (distance + count) * each)
-    const send = exchange.sendBytes(known.subarray(0, count * each), (rank - distance + size) % size)
-    const receive = exchange.receiveBytes(incoming, (rank + distance) % size)
+    const incoming = known.subarray((size - distance - count) * each, (size - distance) * each)
+    const send = exchange.sendBytes(known.subarray((size - count) * each), (rank + distance) % size)
+    const receive = exchange.receiveBytes(incoming, (rank - distance + size) % size)
     yield [send, receive]
     expectExactly('allgatherInto', receive, incoming.length)
   }
-  // known starts with this rank's block: turn it so that rank 0's comes first
-  blocks.run(rank, size - rank).set(known.subarray(0, (size - rank) * each))
-  blocks.run(0, rank).set(known.subarray((size - rank) * each))
+  const above = size - 1 - rank
+  blocks.run(rank + 1, above).set(known.subarray(0, above * each))
+  blocks.run(0, rank + 1).set(known.subarray(above * each))
 }
 
 /**
@@ -142,7 +144,7 @@ export function* blocksAroundRing(exchange: Exchange, collective: string, blocks
   const saying = exchange.sendValue(said, right)
   const heard = exchange.receiveValue(left)
   yield [saying, heard]
-  expectPreamble(heard, said, left)
+  expectPreamble(heard.result(), said, left)
   let outgoing = blocks.of(rank)
   for (let step = 1; step < size; step++) {
     const incoming = blocks.of((rank - step + size) % size)

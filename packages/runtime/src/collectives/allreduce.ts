@@ -42,7 +42,13 @@ export function allreduceInto(
   return reduction(exchange, 'allreduceInto', op, own, recv as TypedArray)
 }
 
-function reduction(exchange: Exchange, collective: string, op: Operation, own: TypedArray, recv: TypedArray): Schedule<void> {
+function reduction(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
   return reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)
     ? bytesInPieces(exchange, collective, op, own, recv)
     : bytesByDoubling(exchange, collective, op, own, recv)

@@ -28,7 +28,8 @@ export function checkApart(collective: string, send: ArrayBufferView, recv: Arra
 
 /** @throws TypeError unless `values` is an array with one value per rank. */
 export function checkValues(collective: string, values: unknown, size: number): asserts values is readonly unknown[] {
-  if (!Array.isArray(values)) throw new TypeError(`${collective}: an array of values is needed, got ${described(values)}`)
+  if (!Array.isArray(values))
+    throw new TypeError(`${collective}: an array of values is needed, got ${described(values)}`)
   if (values.length !== size) {
     throw new RangeError(`${collective}: ${size} values are needed, one per rank, got ${values.length}`)
   }
@@ -43,7 +44,11 @@ export function checkOperation(collective: string, operation: unknown): asserts 
 }
 
 /** @throws TypeError unless `value` is something the operation combines. */
-export function checkContribution(collective: string, value: unknown, operation: unknown): asserts operation is Operation {
+export function checkContribution(
+  collective: string,
+  value: unknown,
+  operation: unknown,
+): asserts operation is Operation {
   checkOperation(collective, operation)
   operation.checkValue(value)
 }
@@ -66,7 +71,9 @@ export function contributionOf(collective: string, send: unknown, recv: unknown,
     )
   }
   if (send.length !== recv.length) {
-    throw new RangeError(`${collective}: send has ${send.length} elements and recv ${recv.length}; they must be equally long`)
+    throw new RangeError(
+      `${collective}: send has ${send.length} elements and recv ${recv.length}; they must be equally long`,
+    )
   }
   checkApart(collective, send, recv)
   return send

@@ -1,4 +1,14 @@
-import { allocate, arrayOver, BUFFER, bytesOf, bytesPerElement, DATA_VIEW, elementTypeOf, UINT8, VALUE } from '../element-type.js'
+import {
+  allocate,
+  arrayOver,
+  BUFFER,
+  bytesOf,
+  bytesPerElement,
+  DATA_VIEW,
+  elementTypeOf,
+  UINT8,
+  VALUE,
+} from '../element-type.js'
 
 /** The arrays that have an element type: everything that can be reduced element by element. */
 export type TypedArray =

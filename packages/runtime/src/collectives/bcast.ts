@@ -27,7 +27,9 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   checkRoot('bcastInto', root, exchange.size)
   checkView('bcastInto', 'view', view)
   const bytes = bytesOf(view)
-  return broadcastsInChain(bytes.length, exchange.size) ? bytesDownChain(exchange, bytes, root) : bytesDownTree(exchange, bytes, root)
+  return broadcastsInChain(bytes.length, exchange.size)
+    ? bytesDownChain(exchange, bytes, root)
+    : bytesDownTree(exchange, bytes, root)
 }
 
 function* valueDownTree(exchange: Exchange, data: unknown, root: number): Schedule<unknown> {
@@ -77,13 +79,10 @@ function* bytesDownChain(exchange: Exchange, bytes: Uint8Array, root: number): S
   const { rank, size } = exchange
   const left = rank === root ? -1 : (rank - 1 + size) % size
   const right = (rank + 1) % size === root ? -1 : (rank + 1) % size
+  // down the tree, where a rank that chose the tree waits for its bytes
   const said = preamble('bcastInto', bytes.length)
-  if (left >= 0) {
-    const heard = exchange.receiveValue(left)
-    yield heard
-    expectPreamble(heard, said, left)
-  }
-  if (right >= 0) yield exchange.sendValue(said, right)
+  const heard = yield* valueDownTree(exchange, said, root)
+  expectPreamble(heard, said, root)
 
   let arrived: Uint8Array | null = null
   for (let start = 0; start < bytes.length || arrived !== null; start += BCAST_SEGMENT_BYTES) {

@@ -92,7 +92,11 @@ function checkNumeric(name: BuiltInName, value: unknown, also = ''): void {
 }
 
 function checkPair(name: BuiltInName, value: unknown): void {
-  if (Array.isArray(value) && value.length === 2 && value.every((x) => typeof x === 'number' || typeof x === 'bigint')) {
+  if (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    value.every((x) => typeof x === 'number' || typeof x === 'bigint')
+  ) {
     return
   }
   throw new TypeError(

@@ -19,9 +19,7 @@ const REDUCE_PIECE_BYTES_MIN = 4 * 1024
  * that starts at another rank for each piece, so the operation must be commutative, and elementwise to be cut at all.
  */
 export function reducesInPieces(byteLength: number, size: number, cuttable: boolean): boolean {
-  return (
-    cuttable && size > 1 && byteLength >= REDUCE_IN_PIECES_BYTES_MIN && byteLength >= size * REDUCE_PIECE_BYTES_MIN
-  )
+  return cuttable && size > 1 && byteLength >= REDUCE_IN_PIECES_BYTES_MIN && byteLength >= size * REDUCE_PIECE_BYTES_MIN
 }
 
 /** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */

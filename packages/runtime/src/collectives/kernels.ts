@@ -20,7 +20,8 @@ export type PairOperation = 'MAXLOC' | 'MINLOC'
  * used for two kinds is slower for both. So each kernel is compiled from its own text; where code generation is forbidden
  * (`--disallow-code-generation-from-strings`) one loop serves all kinds, slower and no less right.
  *
- * Results do not depend on the order of the operands, bit for bit: MAX and MIN treat NaN and -0 as Math.max and Math.min do.
+ * Results do not depend on the order of the operands: MAX and MIN treat NaN and -0 as Math.max and Math.min do. (Which of
+ * NaN's many bit patterns a NaN has is the engine's affair.)
  */
 export function kernelFor(operation: ElementOperation | PairOperation, elementType: number): Kernel | null {
   if (operation === 'MAXLOC' || operation === 'MINLOC') return compiled(pairLoop(operation)) ?? generalPairs(operation)
@@ -53,13 +54,16 @@ function expressionOf(operation: ElementOperation, isBigInt: boolean, isWord: bo
       if (!isBigInt) return { text: (a, b) => `Math.min(${a}, ${b})`, combine: Math.min }
       return { text: (a, b) => `${b} < ${a} ? ${b} : ${a}`, combine: (a: bigint, b: bigint) => (b < a ? b : a) }
     case 'LAND':
-      if (isBigInt) return { text: (a, b) => `${a} && ${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => a && b ? 1n : 0n }
+      if (isBigInt)
+        return { text: (a, b) => `${a} && ${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => (a && b ? 1n : 0n) }
       return { text: (a, b) => `${a} && ${b} ? 1 : 0`, combine: (a: number, b: number) => (a && b ? 1 : 0) }
     case 'LOR':
-      if (isBigInt) return { text: (a, b) => `${a} || ${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => a || b ? 1n : 0n }
+      if (isBigInt)
+        return { text: (a, b) => `${a} || ${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => (a || b ? 1n : 0n) }
       return { text: (a, b) => `${a} || ${b} ? 1 : 0`, combine: (a: number, b: number) => (a || b ? 1 : 0) }
     case 'LXOR':
-      if (isBigInt) return { text: (a, b) => `!${a} !== !${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => !a !== !b ? 1n : 0n }
+      if (isBigInt)
+        return { text: (a, b) => `!${a} !== !${b} ? 1n : 0n`, combine: (a: bigint, b: bigint) => (!a !== !b ? 1n : 0n) }
       return { text: (a, b) => `!${a} !== !${b} ? 1 : 0`, combine: (a: number, b: number) => (!a !== !b ? 1 : 0) }
     case 'BAND':
       return { text: (a, b) => `${a} & ${b}`, combine: (a: number, b: number) => a & b }

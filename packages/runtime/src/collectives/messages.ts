@@ -30,11 +30,10 @@ export function preamble(collective: string, byteLength: number, operation = '')
 }
 
 /**
- * Checks that a neighbour said the same as this rank.
- * @throws OnecopyError ERR_TRUNCATE when it did not; what the receive failed with.
+ * Checks that another rank said the same as this one.
+ * @throws OnecopyError ERR_TRUNCATE when it did not.
  */
-export function expectPreamble(receive: Awaited<unknown>, mine: string, source: number): void {
-  const theirs = receive.result()
+export function expectPreamble(theirs: unknown, mine: string, source: number): void {
   if (theirs !== mine) {
     throw new OnecopyError(
       'ERR_TRUNCATE',

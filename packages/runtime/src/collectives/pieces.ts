@@ -72,7 +72,7 @@ export function* reducePieces(
   const saying = exchange.sendValue(said, right)
   const heard = exchange.receiveValue(left)
   yield [saying, heard]
-  expectPreamble(heard, said, left)
+  expectPreamble(heard.result(), said, left)
 
   let partial = pieces.of(own, left)
   for (let step = 2; step <= size; step++) {

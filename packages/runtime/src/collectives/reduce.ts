@@ -1,4 +1,4 @@
-import { IN_PLACE } from '../constants.js'
+import type { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'

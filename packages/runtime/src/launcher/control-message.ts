@@ -1,3 +1,5 @@
+import { readlinkSync } from 'node:fs'
+
 /**
  * What travels between a rank and its launcher: a little-endian 32-bit length, then that many bytes of JSON.
  *
@@ -15,6 +17,13 @@ export const LAUNCHER_MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 
 export const LENGTH_BYTES = 4
 
+/**
+ * Where boot leaves a rank's link for `init`. Boot is loaded as a module of its own before the script; the script may load
+ * the library as ESM, as CommonJS, or as both (two copies, two module graphs). A property of `globalThis` under a registered
+ * symbol is the one place in a process where all of them meet.
+ */
+export const LINK_SLOT = Symbol.for('onecopy.link')
+
 /** The launcher's first message: who the rank is. Never in argv (the world can read it) nor in the environment (inherited). */
 export interface JobMessage {
   readonly type: 'job'
@@ -26,6 +35,8 @@ export interface JobMessage {
   readonly token: string
   readonly transports: readonly { name: string; descriptor: number | null; data: unknown }[]
   readonly settings: Readonly<Record<string, string>>
+  /** Whether the rank should ask the kernel to be killed with its parent. */
+  readonly deathSignal: boolean
 }
 
 export type LauncherMessage =
@@ -48,8 +59,11 @@ export type LauncherMessage =
   | { readonly type: 'aborted'; readonly byRank: number; readonly exitCode: number; readonly reason: string }
 
 export type RankMessage =
-  /** The process that runs boot; another one than the launcher's child when a wrapper stands between. */
-  | { readonly type: 'hello'; readonly pid: number }
+  /**
+   * The process that runs boot; another one than the launcher's child when a wrapper stands between. The pid means something
+   * to the launcher only if the namespace is its own too.
+   */
+  | { readonly type: 'hello'; readonly pid: number; readonly namespace: string }
   | { readonly type: 'card'; readonly round: number; readonly card: unknown }
   | { readonly type: 'notice'; readonly key: string; readonly message: string }
   | { readonly type: 'abort'; readonly exitCode: number; readonly reason: string }
@@ -125,6 +139,7 @@ export function validRankMessage(value: unknown): RankMessage {
   switch (message.type) {
     case 'hello':
       natural(message.pid, 'pid')
+      text(message.namespace, 'namespace')
       break
     case 'card':
       natural(message.round, 'round')
@@ -202,4 +217,18 @@ function natural(value: unknown, name: string): void {
 
 function text(value: unknown, name: string): void {
   if (typeof value !== 'string') throw new Error(`${name} is no string`)
+}
+
+/** The pid namespace of this process, as a name to compare; '' where there are none. */
+export function namespaceName(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    return ''
+  }
+}
+
+/** What an abort is called, in the rank's error and in the launcher's line alike. */
+export function abortText(byRank: number, reason: string): string {
+  return byRank < 0 ? `the job is being ended: ${reason}` : `rank ${byRank} aborted the job: ${reason}`
 }

@@ -75,7 +75,9 @@ export function removeLeftovers(base: string): void {
 
 function chooseBase(environment: NodeJS.ProcessEnv): string {
   const runtime = environment.XDG_RUNTIME_DIR
-  const candidates = [runtime, os.tmpdir(), '/tmp'].filter((base) => base !== undefined && path.isAbsolute(base))
+  const candidates = [runtime, environment.TMPDIR, os.tmpdir(), '/tmp'].filter(
+    (base) => base !== undefined && path.isAbsolute(base),
+  )
   const longest = `onecopy-${'z'.repeat(5)}-${'z'.repeat(8)}-${'z'.repeat(7)}-XXXXXX`.length
   for (const base of candidates as string[]) {
     if (Buffer.byteLength(base) + 1 + longest > DIRECTORY_PATH_BYTES_MAX && process.platform !== 'win32') continue

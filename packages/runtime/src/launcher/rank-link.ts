@@ -1,13 +1,16 @@
 import fs from 'node:fs'
 import net from 'node:net'
-import { OnecopyError } from '@onecopy/transport'
+import type { ErrorCode, ErrorFields } from '@onecopy/transport'
 import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../job-link.js'
 import {
+  abortText,
   encodeMessage,
   type JobMessage,
   LAUNCHER_MESSAGE_BYTES_MAX,
+  type LauncherMessage,
   LENGTH_BYTES,
   MessageReader,
+  namespaceName,
   RANK_MESSAGE_BYTES_MAX,
   type RankMessage,
   validLauncherMessage,
@@ -21,6 +24,9 @@ const LAUNCHER_LOST_GRACE_MS = 60
 
 /** How long a full line is waited for. A launcher that was stopped for longer than this has lost the rank's message. */
 const WRITE_PATIENCE_MS = 30_000
+
+/** Of a notice or a reason; more than a screen of it helps nobody. */
+const TEXT_LENGTH_MAX = 8192
 
 interface Round {
   readonly number: number
@@ -37,6 +43,10 @@ export class RankLink implements JobLink {
   readonly token: Uint8Array
   readonly transports: readonly LinkTransport[]
   readonly settings: Readonly<Record<string, string | undefined>>
+  /** Whether this rank should ask the kernel to be killed with its parent. */
+  readonly deathSignal: boolean
+  /** Makes this link's errors. The library puts its own class here; boot stays light and has none. */
+  makeError: (code: ErrorCode, message: string, fields: ErrorFields) => Error = plainError
 
   readonly #descriptor: number
   readonly #socket: net.Socket
@@ -44,6 +54,7 @@ export class RankLink implements JobLink {
   readonly #pumpBuffer = Buffer.allocUnsafe(READ_BYTES)
   readonly #sleepCell = new Int32Array(new SharedArrayBuffer(4))
   #listener: JobListener | null = null
+  #arrived: LauncherMessage[] = []
   #early: ((listener: JobListener) => void)[] = []
   #rounds = 0
   #waiting: Round | null = null
@@ -66,8 +77,11 @@ export class RankLink implements JobLink {
     this.token = Buffer.from(job.token, 'hex')
     this.transports = job.transports
     this.settings = job.settings
+    this.deathSignal = job.deathSignal === true
     this.#descriptor = descriptor
-    this.#reader = new MessageReader(LAUNCHER_MESSAGE_BYTES_MAX, (message) => this.#receive(message))
+    this.#reader = new MessageReader(LAUNCHER_MESSAGE_BYTES_MAX, (message) => {
+      this.#arrived.push(validLauncherMessage(message))
+    })
     // With `onread` the bytes go to the parser when they are read, and never wait in a stream's queue: pump() reads the
     // same descriptor, and what it reads must not overtake them.
     const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
@@ -88,7 +102,7 @@ export class RankLink implements JobLink {
     this.#socket.on('close', () => this.#lost())
     this.#socket.unref()
     this.#socket.resume()
-    this.#write({ type: 'hello', pid: process.pid })
+    this.#write({ type: 'hello', pid: process.pid, namespace: namespaceName() })
   }
 
   /** Whether the job is being ended because of another rank's failure, an abort, or the launcher's end. */
@@ -101,12 +115,16 @@ export class RankLink implements JobLink {
     const number = this.#rounds++
     return new Promise((resolve, reject) => {
       if (this.#lostAt >= 0) {
-        reject(launcherLostError())
+        reject(this.#launcherLostError())
+        return
+      }
+      this.#write({ type: 'card', round: number, card: card ?? null })
+      if (this.#lostAt >= 0) {
+        reject(this.#launcherLostError())
         return
       }
       this.#waiting = { number, resolve, reject }
       this.#hold()
-      this.#write({ type: 'card', round: number, card: card ?? null })
     })
   }
 
@@ -150,11 +168,11 @@ export class RankLink implements JobLink {
   }
 
   notice(key: string, message: string): void {
-    this.#write({ type: 'notice', key, message })
+    this.#write({ type: 'notice', key, message: message.slice(0, TEXT_LENGTH_MAX) })
   }
 
   abort(exitCode: number, reason: string): void {
-    this.#write({ type: 'abort', exitCode, reason })
+    this.#write({ type: 'abort', exitCode: exitCode & 0xff, reason: reason.slice(0, TEXT_LENGTH_MAX) })
   }
 
   leave(): void {
@@ -190,17 +208,20 @@ export class RankLink implements JobLink {
       process.stderr.write(`onecopy: rank ${this.rank}: the launcher's line is garbled: ${String(error)}\n`)
       this.#lost()
     }
+    // Outside of the try: what a listener throws is not the launcher's fault. Messages behind it wait for the next bytes.
+    for (let message = this.#arrived.shift(); message !== undefined; message = this.#arrived.shift()) {
+      this.#receive(message)
+    }
   }
 
-  #receive(value: unknown): void {
-    const message = validLauncherMessage(value)
+  #receive(message: LauncherMessage): void {
     switch (message.type) {
       case 'gathered':
         this.#settle(message.round, (round) => round.resolve(message.cards))
         break
       case 'refused':
         this.#settle(message.round, (round) =>
-          round.reject(new OnecopyError(message.code, message.message, { rank: message.rank })),
+          round.reject(this.makeError(message.code, message.message, { rank: message.rank })),
         )
         break
       case 'ended': {
@@ -218,7 +239,7 @@ export class RankLink implements JobLink {
         this.#failing = true
         this.#settle(null, (round) =>
           round.reject(
-            new OnecopyError('ERR_ABORTED', abortText(message.byRank, message.reason), {
+            this.makeError('ERR_ABORTED', abortText(message.byRank, message.reason), {
               rank: message.byRank,
               exitCode: message.exitCode,
             }),
@@ -227,7 +248,8 @@ export class RankLink implements JobLink {
         this.#tell((listener) => listener.aborted(message.byRank, message.exitCode, message.reason))
         break
       case 'job':
-        throw new Error('a second job description')
+        // Said once, at the start; a second one changes nothing.
+        break
     }
   }
 
@@ -251,14 +273,25 @@ export class RankLink implements JobLink {
     this.#failing = true
     // A live timer, whatever the script does: an orphan must not stay, and it ends even if nothing calls pump().
     setTimeout(() => this.#end(), LAUNCHER_LOST_GRACE_MS)
-    this.#settle(null, (round) => round.reject(launcherLostError()))
+    this.#settle(null, (round) => round.reject(this.#launcherLostError()))
     this.#tell((listener) => listener.launcherLost())
+  }
+
+  #launcherLostError(): Error {
+    return this.makeError(
+      'ERR_LAUNCHER_LOST',
+      'the launcher of this job is gone: it was killed, or its machine is stopping',
+      {},
+    )
   }
 
   /** Leaves nothing behind, and does not ask the script's exit handlers, which may take for ever. */
   #end(): void {
     removeDirectory(this.directory)
     process.kill(process.pid, 'SIGKILL')
+    // Still here: the first process of a pid namespace cannot kill itself.
+    process.removeAllListeners('exit')
+    process.exit(1)
   }
 
   /**
@@ -287,16 +320,9 @@ export class RankLink implements JobLink {
   }
 }
 
-/** What an abort is called, in the rank's error and in the launcher's line alike. */
-export function abortText(byRank: number, reason: string): string {
-  return byRank < 0 ? `the job is being ended: ${reason}` : `rank ${byRank} aborted the job: ${reason}`
-}
-
-function launcherLostError(): OnecopyError {
-  return new OnecopyError(
-    'ERR_LAUNCHER_LOST',
-    'the launcher of this job is gone: it was killed, or its machine is stopping',
-  )
+/** An error with the fields of an OnecopyError, for whoever uses the link without the library. */
+function plainError(code: ErrorCode, message: string, fields: ErrorFields): Error {
+  return Object.assign(new Error(message), { name: 'OnecopyError', code, ...fields })
 }
 
 /** Reads the first message, and not a byte more, while the descriptor still blocks. */

@@ -4,6 +4,7 @@ import {
   encodeMessage,
   type LauncherMessage,
   MessageReader,
+  namespaceName,
   RANK_MESSAGE_BYTES_MAX,
   type RankMessage,
   validRankMessage,
@@ -52,8 +53,10 @@ export class RankProcess {
   left = false
   /** The rank whose failure this one says it dies of; null when it says nothing. */
   consequenceOf: number | null = null
-  /** The process that runs the script; another one than the child when a wrapper stands between. */
-  #bootPid: number | null = null
+  /** Boot has said hello: node has come as far as the script. */
+  booted = false
+  /** The process that runs the script behind a wrapper; null when there is none, or it cannot be seen from here. */
+  wrappedPid: number | null = null
   readonly #child: ChildProcess
   readonly #line: Duplex | null
   readonly #events: RankEvents
@@ -78,11 +81,6 @@ export class RankProcess {
     return this.#child.pid ?? null
   }
 
-  /** Whether boot has said hello: node has come as far as the script. */
-  get booted(): boolean {
-    return this.#bootPid !== null
-  }
-
   /** Whether the process ended well: by itself with code 0, or after it had said that it was finished. */
   get endedWell(): boolean {
     return this.left || (this.exitCode === 0 && this.signal === null)
@@ -96,10 +94,9 @@ export class RankProcess {
   kill(signal: NodeJS.Signals): void {
     if (!this.#exited) this.#child.kill(signal)
     // The line is open, so the process at its end lives, and the pid is still its own.
-    const bootPid = this.#bootPid
-    if (bootPid === null || bootPid === this.#child.pid || !this.#lineOpen) return
+    if (this.wrappedPid === null || !this.#lineOpen) return
     try {
-      process.kill(bootPid, signal)
+      process.kill(this.wrappedPid, signal)
     } catch {
       // It ended in this moment.
     }
@@ -108,6 +105,8 @@ export class RankProcess {
   /** Hangs up: a script that has outlived its wrapper ends when its line does. */
   hangUp(): void {
     this.#line?.destroy()
+    // A process that not even SIGKILL ends must not keep the launcher.
+    if (!this.#exited) this.#child.unref()
   }
 
   /** How the process ended, in words. */
@@ -136,9 +135,15 @@ export class RankProcess {
   }
 
   #receive(message: RankMessage): void {
-    if (message.type === 'hello') this.#bootPid = message.pid
+    if (message.type === 'hello') this.#hello(message.pid, message.namespace)
     else if (message.type === 'consequence') this.consequenceOf = message.rank
     this.#events.message(this, message)
+  }
+
+  #hello(pid: number, namespace: string): void {
+    this.booted = true
+    // Another namespace's pid is a stranger's here.
+    if (namespace === namespaceName() && pid !== this.#child.pid) this.wrappedPid = pid
   }
 
   #onLineClosed(): void {

@@ -1,13 +1,13 @@
 import os from 'node:os'
 import { type ErrorCode, OnecopyError } from '@onecopy/transport'
-import type { LauncherMessage, RankMessage } from './control-message.js'
+import { FFI_TRANSPORTS } from '../transports.js'
+import { abortText, type LauncherMessage, type RankMessage } from './control-message.js'
 import { pinCommand } from './cores.js'
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import type { JobResult } from './job-result.js'
 import type { JobOptions } from './launch-options.js'
 import { scriptNodeArgs } from './node-command.js'
 import { OutputSink } from './output.js'
-import { abortText } from './rank-link.js'
 import { LINK_DESCRIPTOR, type RankCommand, type RankEvents, RankProcess } from './rank-process.js'
 import type { SharedResources } from './shared-resources.js'
 import { type RankReport, statisticsTable } from './statistics.js'
@@ -21,8 +21,9 @@ const REAP_MS = 5000
 /** A rank that says it dies of another's failure: how long that failure is waited for before it counts itself. */
 const CULPRIT_MS = 150
 
-/** A pipe that a grandchild holds open counts as finished after this silence. */
+/** A pipe that a grandchild holds open counts as finished after this silence: short when a job fails, else longer. */
 const OUTPUT_QUIET_MS = 60
+const OUTPUT_QUIET_WELL_MS = 500
 
 /** Exit code of a job that ran out of time: what timeout(1) gives. */
 const TIMEOUT_EXIT_CODE = 124
@@ -108,7 +109,7 @@ export class RunningJob implements RankEvents {
   message(process: RankProcess, message: RankMessage): void {
     switch (message.type) {
       case 'hello':
-        this.#shared.guardian.watch(message.pid)
+        if (process.wrappedPid !== null) this.#shared.guardian.watch(process.wrappedPid)
         this.#restartStartTimer()
         break
       case 'card':
@@ -189,6 +190,7 @@ export class RunningJob implements RankEvents {
           token: shared.token.toString('hex'),
           transports: described,
           settings: shared.settings,
+          deathSignal: transports.some(({ name }) => FFI_TRANSPORTS.has(name)),
         })
       }
     }
@@ -359,9 +361,8 @@ export class RunningJob implements RankEvents {
       if (this.#ending !== null) rank.kill('SIGKILL')
       rank.hangUp()
     }
-    await Promise.all(
-      this.#ranks.flatMap((rank) => [rank.stdout?.finish(OUTPUT_QUIET_MS), rank.stderr?.finish(OUTPUT_QUIET_MS)]),
-    )
+    const quietMs = this.#ending === null ? OUTPUT_QUIET_WELL_MS : OUTPUT_QUIET_MS
+    await Promise.all(this.#ranks.flatMap((rank) => [rank.stdout?.finish(quietMs), rank.stderr?.finish(quietMs)]))
     await this.#said
     this.#reportSuppressed()
     if (this.#options.stats && this.#reports.size > 0) this.#stderr.write(Buffer.from(statisticsTable(this.#reports)))
@@ -434,6 +435,12 @@ function bootUrl(): string {
   return new URL('./boot.js', import.meta.url).href
 }
 
+/** The width of the terminal that the ranks' standard error ends on; undefined when it is none. */
+function terminalColumns(stderr: JobOptions['stderr']): string | undefined {
+  const stream = [process.stdout, process.stderr].find(({ fd, isTTY }) => isTTY && fd === stderr)
+  return stream === undefined ? undefined : String(stream.columns)
+}
+
 function rankCommand(
   rank: number,
   nodeArgs: readonly string[],
@@ -451,6 +458,8 @@ function rankCommand(
       ONECOPY_RANK_LINK: String(LINK_DESCRIPTOR),
       ONECOPY_RANK: String(rank),
       ONECOPY_SIZE: String(options.size),
+      // A rank writes to a pipe, so it cannot see for itself whether a person watches.
+      ONECOPY_TERMINAL_COLUMNS: terminalColumns(options.stderr),
     },
     stdin: rank === 0 ? options.stdin : 'ignore',
     descriptors,

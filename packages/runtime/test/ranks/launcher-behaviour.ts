@@ -13,11 +13,13 @@ const [, , what, whichRank] = process.argv
 const chosen = whichRank === undefined || link.rank === Number(whichRank)
 const pumpCell = new Int32Array(new SharedArrayBuffer(4))
 
-link.listen({
-  peerEnded: (end) => console.log(`told: rank ${end.rank} ${end.how} ${end.exitCode ?? end.signal}`),
-  aborted: (byRank, exitCode, reason) => console.log(`told: aborted by ${byRank} ${exitCode} ${reason}`),
-  launcherLost: () => console.log('told: launcher lost'),
-})
+function printWhatIsTold(): void {
+  link.listen({
+    peerEnded: (end) => console.log(`told: rank ${end.rank} ${end.how} ${end.exitCode ?? end.signal}`),
+    aborted: (byRank, exitCode, reason) => console.log(`told: aborted by ${byRank} ${exitCode} ${reason}`),
+    launcherLost: () => console.log('told: launcher lost'),
+  })
+}
 
 /** Runs `turn` until the time is up. */
 function spin(turn: () => void): void {
@@ -27,7 +29,7 @@ function spin(turn: () => void): void {
 
 function stay(): void {
   link.ref()
-  setTimeout(() => link.unref(), LIFE_MS)
+  setTimeout(() => link.unref(), LIFE_MS).unref()
 }
 
 class OnecopyLike extends Error {
@@ -68,6 +70,7 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
   },
   idle: async () => {
     await link.allgather(null)
+    printWhatIsTold()
     console.log(`ready ${process.pid}`)
     stay()
   },
@@ -176,14 +179,8 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50)
   },
   'nested-marker': () => {
-    const child = spawn(
-      process.execPath,
-      ['-p', 'process.env.ONECOPY_RANK_LINK + " " + globalThis[Symbol.for("onecopy.link")]'],
-      {
-        stdio: ['ignore', 'inherit', 'inherit'],
-      },
-    )
-    child.unref()
+    const code = 'process.env.ONECOPY_RANK_LINK + " " + globalThis[Symbol.for("onecopy.link")]'
+    spawn(process.execPath, ['-p', code], { stdio: ['ignore', 'inherit', 'inherit'] })
   },
 }
 

@@ -16,7 +16,7 @@ export class CleanRoom {
   readonly env: NodeJS.ProcessEnv
   readonly #mark: string
   readonly #sharedMemory = listSharedMemory()
-  readonly #systemV = readSystemV()
+  readonly #systemV = listOrphanedSegments()
 
   constructor() {
     // World-writable like /tmp itself, so that jobs of another user can run in it.
@@ -60,7 +60,9 @@ export class CleanRoom {
         .split('\n')
         .filter((line) => line.includes(this.folder)),
       ...listSharedMemory().filter((name) => !this.#sharedMemory.includes(name)),
-      ...(readSystemV() === this.#systemV ? [] : ['a System V shared memory segment']),
+      ...listOrphanedSegments()
+        .filter((id) => !this.#systemV.includes(id))
+        .map((id) => `System V shared memory segment ${id}`),
     ]
   }
 
@@ -97,6 +99,10 @@ function listSharedMemory(): string[] {
   return fs.existsSync('/dev/shm') ? fs.readdirSync('/dev/shm').filter((name) => name.includes('onecopy')) : []
 }
 
-function readSystemV(): string {
-  return fs.existsSync('/proc/sysvipc/shm') ? fs.readFileSync('/proc/sysvipc/shm', 'utf8') : ''
+/** Segments that nobody has attached: an MPI that runs on the same machine has its own, and they are attached. */
+function listOrphanedSegments(): string[] {
+  if (!fs.existsSync('/proc/sysvipc/shm')) return []
+  const [, ...lines] = fs.readFileSync('/proc/sysvipc/shm', 'utf8').trim().split('\n')
+  const columns = lines.map((line) => line.trim().split(/\s+/))
+  return columns.filter((column) => column[6] === '0').map((column) => column[1] as string)
 }

@@ -75,10 +75,15 @@ export class SimulatedRanks {
       this.messages[rank]!++
       this.bytes[rank]! += bytes.length
       const eager = this.#random() < 0.5
-      const message = { eager, elementType, value: undefined, bytes: bytes.slice(), source: rank }
       const sending = new Pending<void>(eager ? null : lend(lent, bytes, 'send'))
       if (eager) sending.complete(undefined)
-      this.#lane(rank, dest).messages.push({ ...message, sending })
+      this.#lane(rank, dest).messages.push({
+        elementType,
+        value: undefined,
+        bytes: bytes.slice(),
+        source: rank,
+        sending,
+      })
       return sending
     }
     return {
@@ -156,8 +161,7 @@ function lend(lent: Loan[], bytes: Uint8Array, purpose: 'send' | 'receive'): Loa
 function sharesMemory(a: Uint8Array, b: Uint8Array): boolean {
   return (
     a.buffer === b.buffer &&
-    Math.max(a.byteOffset, b.byteOffset) <
-      Math.min(a.byteOffset + a.byteLength, b.byteOffset + b.byteLength)
+    Math.max(a.byteOffset, b.byteOffset) < Math.min(a.byteOffset + a.byteLength, b.byteOffset + b.byteLength)
   )
 }
 
@@ -204,18 +208,23 @@ function deliver({ messages, receives }: Lane): void {
   if (!message.sending.done) message.sending.complete(undefined)
   const { bytes, source } = message
   if (into === null) {
-    if (bytes === null) return receiving.complete(message.value)
-    const memory = allocate(bytes.length)
-    new Uint8Array(memory).set(bytes)
-    return receiving.complete(arrayOver(message.elementType, memory, bytes.length))
+    receiving.complete(bytes === null ? message.value : arrayOf(message.elementType, bytes))
+  } else if (bytes === null) {
+    receiving.fail(new OnecopyError('ERR_TYPE', 'a value came for raw memory', { source }))
+  } else if (elementType !== undefined && elementType !== message.elementType) {
+    receiving.fail(new OnecopyError('ERR_TYPE', 'another element type came', { source }))
+  } else if (bytes.length > into.length) {
+    receiving.fail(new OnecopyError('ERR_TRUNCATE', 'too long', { source }))
+  } else {
+    into.set(bytes)
+    receiving.complete(new Status(source, 0, bytes.length))
   }
-  if (bytes === null) return receiving.fail(new OnecopyError('ERR_TYPE', 'a value came for raw memory', { source }))
-  if (elementType !== undefined && elementType !== message.elementType) {
-    return receiving.fail(new OnecopyError('ERR_TYPE', 'another element type came', { source }))
-  }
-  if (bytes.length > into.length) return receiving.fail(new OnecopyError('ERR_TRUNCATE', 'too long', { source }))
-  into.set(bytes)
-  receiving.complete(new Status(source, 0, bytes.length))
+}
+
+function arrayOf(elementType: number, bytes: Uint8Array): unknown {
+  const memory = allocate(bytes.length)
+  new Uint8Array(memory).set(bytes)
+  return arrayOver(elementType, memory, bytes.length)
 }
 
 /** One rank's schedule, driven as the runtime drives it. */

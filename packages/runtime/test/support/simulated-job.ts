@@ -1,17 +1,29 @@
-import { createInProcessNetwork, type TransportProvider, type Transport } from '@onecopy/transport'
-import type { Communicator } from 'onecopy'
+import {
+  createInProcessNetwork,
+  type FaultOptions,
+  OnecopyError,
+  type Transport,
+  type TransportProvider,
+  withFaults,
+} from '@onecopy/transport'
+import type { Communicator } from '../../src/communicator.js'
 import { Job } from '../../src/job.js'
 import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../../src/job-link.js'
+import { within } from './deadline.js'
 
 /** How the simulated network behaves; see `createInProcessNetwork` for the bounds. */
 export interface SimulatedJobOptions {
   readonly frameBytesMax?: number
   readonly queueBytesMax?: number
-  /** Whether `reader` may read `target`'s memory (and the other way round for writes). */
-  readonly remoteMemory?: boolean | ((reader: number, target: number) => boolean)
+  readonly queueFramesMax?: number
+  readonly segmentBytes?: number
+  /** Whether `actor` may read, or write, `target`'s memory. */
+  readonly remoteMemory?: boolean | ((actor: number, target: number, operation: 'read' | 'write') => boolean)
   readonly settings?: Record<string, string>
   /** Puts something between the runtime and the network: faults. */
   readonly wrap?: (transport: Transport, rank: number) => Transport
+  /** Faults for a rank's transport; each rank gets a seed of its own from `seed`. */
+  readonly faults?: (rank: number) => FaultOptions
 }
 
 /** A job of many ranks in one process, over the in-process transport: only the event-loop face can wait. */
@@ -21,19 +33,49 @@ export interface SimulatedJob {
   readonly notices: string[]
   /** Runs `script` on every rank at once; gives the results by rank. */
   run<T>(script: (world: Communicator, rank: number) => Promise<T>): Promise<T[]>
-  /** Has a rank end; the others are told. */
-  end(rank: number, how?: 'left' | 'failed'): void
+  /**
+   * Ends a rank as a signal ends a process: what it waits for fails, its memory is gone, and the others are told. A rank
+   * that leaves by itself calls finalize() instead.
+   */
+  kill(rank: number): void
+  /** Why a rank has ended the job; null while none has. */
+  aborted(): string | null
   close(): Promise<void>
 }
 
+/** Makes a job, runs `script` on every rank, and closes the job. Nothing may take longer than `milliseconds`. */
+export async function simulate<T>(
+  size: number,
+  options: SimulatedJobOptions,
+  script: (world: Communicator, rank: number, job: SimulatedJob) => Promise<T>,
+  milliseconds = 15_000,
+): Promise<T[]> {
+  const job = await simulateJob(size, options)
+  const results = await within(
+    job.run((world, rank) => script(world, rank, job)),
+    'the ranks',
+    milliseconds,
+  )
+  await within(job.close(), 'finalize', milliseconds)
+  return results
+}
+
 export async function simulateJob(size: number, options: SimulatedJobOptions = {}): Promise<SimulatedJob> {
-  const { settings = {}, wrap = (transport: Transport) => transport, ...network } = options
+  const { settings = {}, wrap = (transport: Transport) => transport, faults, ...network } = options
   const net = createInProcessNetwork({ size, ...network, schedule: (callback) => void setImmediate(callback) })
   const notices: string[] = []
   const board = new CardBoard(size)
   const links = Array.from({ length: size }, (_, rank) => new SimulatedLink(rank, size, settings, board, notices))
+  board.links = links
   const jobs = await Promise.all(
-    links.map((link, rank) => Job.start(link, [providerOf(() => wrap(net.transport(rank), rank))])),
+    links.map((link, rank) =>
+      Job.start(link, [
+        providerOf(() => {
+          const transport = wrap(net.transport(rank), rank)
+          return faults === undefined ? transport : withFaults(transport, faults(rank))
+        }),
+      ]),
+    ),
   )
   const worlds = jobs.map((job) => job.world)
   return {
@@ -41,13 +83,15 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
     worlds,
     notices,
     run: (script) => Promise.all(worlds.map((world, rank) => script(world, rank))),
-    end(rank, how = 'left') {
-      const end: PeerEnd = { rank, how, exitCode: how === 'left' ? 0 : null, signal: how === 'left' ? null : 'SIGKILL' }
-      jobs[rank]!.abandon()
-      for (const link of links) if (link.rank !== rank) link.listener?.peerEnded(end)
+    kill(rank) {
+      links[rank]!.over = true
+      jobs[rank]!.engine.stop(new OnecopyError('ERR_ABORTED', 'killed by the test', { rank }))
+      net.kill(rank)
+      board.tell({ rank, how: 'failed', exitCode: null, signal: 'SIGKILL' })
     },
+    aborted: () => links.find((link) => link.aborted !== null)?.aborted ?? null,
     async close() {
-      await Promise.all(jobs.map((job) => job.finalize()))
+      await Promise.all(jobs.map((job, rank) => (links[rank]!.over ? undefined : job.finalize())))
     },
   }
 }
@@ -61,10 +105,16 @@ function providerOf(open: () => Transport): TransportProvider {
   }
 }
 
-/** Where simulated ranks lay their cards. */
+/** What stands in for the launcher: where simulated ranks lay their cards, and who tells who has ended. */
 class CardBoard {
+  links: readonly SimulatedLink[] = []
   readonly #size: number
-  readonly #rounds: { cards: unknown[]; given: number; resolve: (cards: unknown[]) => void; all: Promise<unknown[]> }[] = []
+  readonly #rounds: {
+    cards: unknown[]
+    given: number
+    resolve: (cards: unknown[]) => void
+    all: Promise<unknown[]>
+  }[] = []
 
   constructor(size: number) {
     this.#size = size
@@ -84,6 +134,10 @@ class CardBoard {
     if (current.given === this.#size) current.resolve(current.cards)
     return current.all
   }
+
+  tell(end: PeerEnd): void {
+    for (const link of this.links) if (link.rank !== end.rank && !link.over) link.listener?.peerEnded(end)
+  }
 }
 
 class SimulatedLink implements JobLink {
@@ -93,6 +147,8 @@ class SimulatedLink implements JobLink {
   readonly transports: readonly LinkTransport[] = [{ name: 'in-process', descriptor: null, data: null }]
   listener: JobListener | null = null
   aborted: string | null = null
+  /** The rank has ended: it hears and says nothing any more. */
+  over = false
   #round = 0
   readonly rank: number
   readonly size: number
@@ -125,9 +181,17 @@ class SimulatedLink implements JobLink {
     this.#notices.push(`${key}: ${message}`)
   }
 
-  abort(_exitCode: number, reason: string): void {
+  abort(exitCode: number, reason: string): void {
+    if (this.over) return
     this.aborted = reason
+    for (const link of this.#board.links) {
+      if (link.rank !== this.rank && !link.over) link.listener?.aborted(this.rank, exitCode, reason)
+    }
   }
 
-  leave(): void {}
+  leave(): void {
+    if (this.over) return
+    this.over = true
+    this.#board.tell({ rank: this.rank, how: 'left', exitCode: 0, signal: null })
+  }
 }

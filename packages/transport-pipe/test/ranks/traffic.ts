@@ -103,7 +103,7 @@ switch (what) {
       const start = performance.now()
       while (performance.now() - start < 1000) {
         transport.poll(nobody, 16)
-        transport.park(10)
+        transport.park(40)
       }
       const used = process.cpuUsage(before)
       windows.push((used.user + used.system) / (performance.now() - start) / 10)

@@ -1,6 +1,6 @@
 import { REGION_WORDS } from '../remote-memory.js'
 import type { Area } from './area.js'
-import { describeError, same, sure, thrownBy, throwsCode } from './expect.js'
+import { describeError, same, sameBytes, sure, thrownBy, throwsCode } from './expect.js'
 import { pattern } from './stage.js'
 
 const NOTHING = new Uint8Array(0)
@@ -108,6 +108,22 @@ export const peerFailure: Area = {
         )
       },
       ['remoteMemory'],
+    )
+
+    test(
+      'remote memory refuses writes with ERR_PROC_FAILED and its rank',
+      async (stage) => {
+        const shared = pattern(4096, 1)
+        const words = new Int32Array(REGION_WORDS)
+        stage.memory(2).expose(shared, words, 0)
+        const from = new Uint8Array(4096)
+        await stage.kill(2)
+        stage.end(0).peerGone(2)
+        const write = (): void => stage.memory(0).write(2, words, 0, 0, from, 0, 4096)
+        throwsCode(write, 'ERR_PROC_FAILED', 2, 'write to a dead peer')
+        sameBytes(shared, pattern(4096, 1), "a dead peer's memory after a refused write")
+      },
+      ['remoteWrite'],
     )
 
     test(

@@ -166,6 +166,25 @@ export const remoteRead: Area = {
     }
 
     test(
+      'readMany throws RangeError for an array longer than its region, and for more regions than arrays',
+      (stage) => {
+        const { words, view } = exposed(stage, 1, 1000)
+        const fitting = new Uint8Array(1000)
+        const tooLong = new Uint8Array(1001).fill(CANARY)
+        throwsRangeError(
+          () => stage.memory(0).readMany(1, words, 0, 1, [tooLong]),
+          'readMany of more than the region has',
+        )
+        sureCanary(tooLong, 0, 0)
+        throwsRangeError(() => stage.memory(0).readMany(1, words, 0, 1, []), 'readMany into no array')
+        stage.memory(0).readMany(1, words, 0, 1, [fitting])
+        sameBytes(fitting, view, 'readMany of a whole region')
+        stage.memory(1).withdraw(words, 0)
+      },
+      ['remoteMemory'],
+    )
+
+    test(
       'names thousands of regions at once, each of its own',
       (stage) => {
         const count = 3000

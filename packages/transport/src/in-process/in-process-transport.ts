@@ -160,10 +160,10 @@ export class InProcessTransport implements Transport {
       try {
         receiver.frame(queue.sender, words, wordCount, bytes, position, queue.peekByteLength())
       } finally {
-        queue.pop(bytes, position)
+        // Empty only when the receiver has closed this very transport, which forgets every frame.
+        if (!queue.isEmpty) queue.pop(bytes, position)
         if (!queue.isEmpty) this.inbox.add(queue)
       }
-      // The receiver may have closed this very transport.
       if (this.isClosed) {
         this.inbox.clear()
         break

@@ -100,6 +100,26 @@ class RepeatsTheFirstBatch extends PassThroughMemory {
   }
 }
 
+class DoesNotCheckMany extends PassThroughMemory {
+  override readMany(...many: Many): void {
+    try {
+      super.readMany(...many)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+    }
+  }
+}
+
+class WritesToTheDead extends PassThroughMemory {
+  override write(...copy: Copy): void {
+    try {
+      super.write(...copy)
+    } catch (error) {
+      if ((error as OnecopyError).code !== 'ERR_PROC_FAILED') throw error
+    }
+  }
+}
+
 class ReadsIntoEverything extends PassThroughMemory {
   override readMany(...many: Many): void {
     super.readMany(...many)
@@ -172,6 +192,8 @@ export const MEMORY_MUTANTS = [
   { mutant: withMemory(ForgetsTheLastPiece), foundBy: /^remote memory: reading > readMany reads 1 / },
   { mutant: withMemory(ReadsOnlyOneBatch), foundBy: /^remote memory: reading > readMany reads 1025/ },
   { mutant: withMemory(RepeatsTheFirstBatch), foundBy: /^remote memory: reading > readMany/ },
+  { mutant: withMemory(DoesNotCheckMany), foundBy: /^remote memory: reading > readMany throws/ },
+  { mutant: withMemory(WritesToTheDead), foundBy: /^peer failure > remote memory refuses writes/ },
   { mutant: withMemory(ReadsIntoEverything), foundBy: /^remote memory: reading > readMany/ },
   { mutant: withMemory(ExposesAnything), foundBy: /^remote memory: reading > refuses to expose/ },
   { mutant: withMemory(SpoilsTheNextWord), foundBy: /^remote memory: reading > a name takes/ },

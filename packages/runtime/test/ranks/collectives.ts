@@ -1,0 +1,172 @@
+// What a rank of collectives-processes.test.ts runs: `collectives.ts sync|async|mixed`. Calls every collective on the world
+// and on a duplicate, from every root, with short and long data, and ends with an error at the first wrong result.
+import assert from 'node:assert/strict'
+import { type Communicator, IN_PLACE, init, MAXLOC, Operation, SUM } from 'onecopy'
+
+const face = process.argv[2]
+/** Elements of 8 bytes: below and above every threshold of collectives/choose.ts, not divisible by 3. */
+const LENGTHS = [0, 1, 1000, 8191, 70_000]
+/** On the duplicate it is enough to see that nothing mixes. */
+const FEWER_LENGTHS = [1, 8191]
+
+type Verb = Exclude<keyof Communicator & keyof Communicator['sync'], number | symbol>
+
+/** Calls a verb on the face under test; with `mixed`, ranks alternate, and each from call to call. */
+class Caller {
+  #calls = 0
+  readonly comm: Communicator
+
+  constructor(comm: Communicator) {
+    this.comm = comm
+  }
+
+  async call(verb: Verb, ...args: unknown[]): Promise<unknown> {
+    this.#calls++
+    const sync = face === 'sync' || (face === 'mixed' && (this.comm.rank + this.#calls) % 2 === 0)
+    const target = (sync ? this.comm.sync : this.comm) as unknown as Record<string, (...all: unknown[]) => unknown>
+    return await target[verb]!(...args)
+  }
+}
+
+const CONCAT = Operation.create((a: string, b: string) => a + b)
+const LAST = Operation.create((_: number, b: number) => b)
+const UNION = Operation.create((a: Map<string, number>, b: Map<string, number>) => new Map([...a, ...b]), {
+  commutative: true,
+})
+
+function upTo<T>(count: number, of: (rank: number) => T): T[] {
+  return Array.from({ length: count }, (_, rank) => of(rank))
+}
+
+function filled(rank: number, length: number): Float64Array {
+  const array = new Float64Array(length)
+  for (let i = 0; i < length; i++) array[i] = (rank + 1) * ((i % 1013) + 1)
+  return array
+}
+
+function sumOf(ranks: number, length: number): Float64Array {
+  const sum = new Float64Array(length)
+  for (let rank = 0; rank < ranks; rank++) {
+    const part = filled(rank, length)
+    for (let i = 0; i < length; i++) sum[i]! += part[i]!
+  }
+  return sum
+}
+
+function same(actual: unknown, wanted: Float64Array, what: string): void {
+  assert.ok(actual instanceof Float64Array && actual.length === wanted.length, what)
+  assert.ok(
+    Buffer.compare(Buffer.from(actual.buffer, actual.byteOffset, actual.byteLength), Buffer.from(wanted.buffer)) === 0,
+    what,
+  )
+}
+
+async function values(caller: Caller): Promise<void> {
+  const { rank, size } = caller.comm
+  const all = upTo(size, (source) => ({ source, text: 'ü'.repeat(source * 1000) }))
+  for (let root = 0; root < size; root++) {
+    await caller.call('barrier')
+    assert.deepEqual(await caller.call('bcast', rank === root ? all : null, root), all)
+    assert.deepEqual(await caller.call('gather', all[rank], root), rank === root ? all : undefined)
+    assert.deepEqual(await caller.call('scatter', rank === root ? all : undefined, root), all[rank])
+    const text = upTo(size, String).join('')
+    assert.equal(await caller.call('reduce', String(rank), CONCAT, root), rank === root ? text : undefined)
+  }
+  assert.deepEqual(await caller.call('allgather', all[rank]), all)
+  assert.deepEqual(
+    await caller.call(
+      'alltoall',
+      upTo(size, (dest) => [rank, dest]),
+    ),
+    upTo(size, (source) => [source, rank]),
+  )
+  assert.equal(await caller.call('allreduce', rank + 1, SUM), (size * (size + 1)) / 2)
+  assert.equal(await caller.call('allreduce', BigInt(rank), SUM), BigInt((size * (size - 1)) / 2))
+  assert.deepEqual(await caller.call('allreduce', [7, rank], MAXLOC), [7, 0])
+  assert.deepEqual(
+    await caller.call('allreduce', new Map([[`rank ${rank}`, rank]]), UNION),
+    new Map(upTo(size, (source) => [`rank ${source}`, source])),
+  )
+  assert.equal(await caller.call('scan', String(rank), CONCAT), upTo(rank + 1, String).join(''))
+  assert.equal(await caller.call('exscan', String(rank), CONCAT), rank === 0 ? undefined : upTo(rank, String).join(''))
+}
+
+async function arrays(caller: Caller, length: number): Promise<void> {
+  const { rank, size } = caller.comm
+  const own = filled(rank, length)
+  const root = length % size
+  const what = `${length} elements on ${size} ranks`
+
+  const view = rank === root ? own.slice() : new Float64Array(length)
+  await caller.call('bcastInto', view, root)
+  same(view, filled(root, length), `bcastInto of ${what}`)
+  same(await caller.call('bcast', rank === root ? own : undefined, root), filled(root, length), `bcast of ${what}`)
+
+  const all = new Float64Array(size * length)
+  for (let source = 0; source < size; source++) all.set(filled(source, length), source * length)
+  const recv = new Float64Array(size * length)
+  await caller.call('gatherInto', own, rank === root ? recv : null, { root })
+  if (rank === root) same(recv, all, `gatherInto of ${what}`)
+  const block = new Float64Array(length)
+  await caller.call('scatterInto', rank === root ? all : null, block, { root })
+  same(block, own, `scatterInto of ${what}`)
+  recv.fill(0)
+  await caller.call('allgatherInto', own, recv)
+  same(recv, all, `allgatherInto of ${what}`)
+  const sent = new Float64Array(size * length)
+  const wanted = new Float64Array(size * length)
+  for (let other = 0; other < size; other++) {
+    sent.set(filled(rank * size + other, length), other * length)
+    wanted.set(filled(other * size + rank, length), other * length)
+  }
+  await caller.call('alltoallInto', sent, recv)
+  same(recv, wanted, `alltoallInto of ${what}`)
+  await caller.call('alltoallInto', IN_PLACE, recv)
+  same(recv, sent, `alltoallInto in place of ${what}`)
+
+  const sum = sumOf(size, length)
+  const result = new Float64Array(length)
+  await caller.call('allreduceInto', own, result, SUM)
+  same(result, sum, `allreduceInto of ${what}`)
+  result.set(own)
+  await caller.call('allreduceInto', IN_PLACE, result, SUM)
+  same(result, sum, `allreduceInto in place of ${what}`)
+  same(await caller.call('allreduce', own, SUM), sum, `allreduce of ${what}`)
+  await caller.call('allreduceInto', own, result, LAST)
+  same(result, filled(size - 1, length), `allreduceInto in rank order of ${what}`)
+  await caller.call('reduceInto', own, rank === root ? result : null, SUM, root)
+  if (rank === root) same(result, sum, `reduceInto of ${what}`)
+  await caller.call('scanInto', own, result, SUM)
+  same(result, sumOf(rank + 1, length), `scanInto of ${what}`)
+  await caller.call('exscanInto', own, result, SUM)
+  if (rank > 0) same(result, sumOf(rank, length), `exscanInto of ${what}`)
+}
+
+/** Several at once, finished in another order than started, with point-to-point messages between them. */
+async function outstanding(comm: Communicator): Promise<void> {
+  const { rank, size } = comm
+  const sum = comm.allreduce(filled(rank, 10_000), SUM)
+  const names = comm.allgather(`rank ${rank}`)
+  const sent = comm.send(rank, (rank + 1) % size, 0)
+  const done = comm.barrier()
+  assert.equal(await comm.recv((rank - 1 + size) % size, 0), (rank - 1 + size) % size)
+  await done
+  assert.deepEqual(
+    await names,
+    upTo(size, (source) => `rank ${source}`),
+  )
+  same(await sum, sumOf(size, 10_000), 'an outstanding allreduce')
+  await sent
+}
+
+const world = await init()
+const copy = await world.dup()
+for (const comm of [world, copy]) {
+  const caller = new Caller(comm)
+  assert.throws(() => comm.bcast(1, comm.size), RangeError)
+  await values(caller)
+  for (const length of comm === world ? LENGTHS : FEWER_LENGTHS) await arrays(caller, length)
+  await outstanding(comm)
+}
+console.log(`rank ${world.rank} of ${world.size}: right`)
+await world.finalize()

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, fstatSync, readdirSync } from 'node:fs'
+import { OnecopyError } from '@onecopy/transport'
+import { describe, it } from 'mocha'
+import { cmaProvider } from '../src/cma-provider.js'
+import { loadLibc } from '../src/libc/choose.js'
+import type { Libc } from '../src/libc/libc.js'
+import { defaultGeometry, ringGeometry, ringOffset, segmentLayout } from '../src/ring-layout.js'
+import { createSegment, Segment } from '../src/segment.js'
+import { CmaJob } from './cma-job.js'
+
+function withCode(code: string, words: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof OnecopyError && error.code === code && words.test(error.message)
+}
+
+describe('the segment’s layout', () => {
+  it('gives every pair a ring of its own, in bounds and without overlap', () => {
+    for (const size of [1, 2, 3, 4, 17, 33, 64, 65, 129]) {
+      const layout = segmentLayout(size, defaultGeometry(size))
+      const offsets: number[] = []
+      for (let from = 0; from < size; from++) {
+        for (let to = 0; to < size; to++) if (from !== to) offsets.push(ringOffset(layout, from, to))
+      }
+      offsets.sort((a, b) => a - b)
+      assert.equal(offsets.length, size * (size - 1))
+      for (const [i, offset] of offsets.entries()) assert.equal(offset, layout.controlBytes + i * layout.ringBytes)
+      assert.equal(layout.totalBytes, layout.controlBytes + offsets.length * layout.ringBytes)
+    }
+  })
+
+  it('keeps to 64 KiB per direction and 256 MiB in all at 64 ranks', () => {
+    const layout = segmentLayout(64, defaultGeometry(64))
+    assert.equal(layout.ringBytes, 65536)
+    assert.equal(layout.totalBytes <= 256 * 2 ** 20, true)
+  })
+
+  it('fits several frames into a ring', () => {
+    for (const size of [2, 17, 33, 129]) {
+      const { frameBytesMax, payloadBytes } = defaultGeometry(size)
+      assert.equal(frameBytesMax * 4 <= payloadBytes && frameBytesMax >= 1024, true)
+    }
+  })
+
+  it('refuses measures that cannot work', () => {
+    for (const payloadBytes of [0, 1000, 4096, 65537, 2 ** 31, NaN]) {
+      assert.throws(() => ringGeometry(254, payloadBytes), RangeError)
+    }
+  })
+})
+
+describe('the shared segment', () => {
+  it('has no name, and its size cannot be changed', async () => {
+    const before = readdirSync('/dev/shm')
+    const job = await CmaJob.prepare(2)
+    const { libc } = loadLibc()
+    const fd = job.prepared.descriptor as number
+    assert.equal(libc?.ftruncate(fd, 4096), -1)
+    assert.equal(fstatSync(fd).nlink, 0)
+    assert.deepEqual(readdirSync('/dev/shm'), before)
+    assert.deepEqual(readdirSync(job.directory), [])
+    job.close()
+  })
+
+  it('takes no memory for rings before they are used', async () => {
+    const job = await CmaJob.prepare(8)
+    const blocks = (): number => fstatSync(job.prepared.descriptor as number).blocks * 512
+    const [first] = await job.openAll()
+    const before = blocks()
+    assert.equal(before <= 16 * 4096, true)
+    first?.trySend(5, Int32Array.of(1), 1, new Uint8Array(0), 0, 0)
+    const { ringBytes } = segmentLayout(8, defaultGeometry(8))
+    assert.equal(blocks(), before + ringBytes)
+    job.close()
+  })
+
+  it('is refused before anything is allocated when it could never be filled', async () => {
+    const settings = { ONECOPY_RING_BYTES: String(2 ** 40) }
+    await assert.rejects(CmaJob.prepare(2, settings), withCode('ERR_LIMIT', /1\d+ bytes of shared memory/))
+    await assert.rejects(CmaJob.prepare(4, { ONECOPY_SHM_MAX: '65536' }), withCode('ERR_LIMIT', /ONECOPY_SHM_MAX/))
+    await assert.rejects(CmaJob.prepare(100_000), withCode('ERR_LIMIT', /use fewer ranks/))
+  })
+
+  it('is refused with the limit’s name under ulimit -f, where the kernel would kill', () => {
+    const program = `import { cmaProvider } from '@onecopy/transport-cma'
+      await cmaProvider.prepare({ size: 8, directory: '/tmp', settings: {} }).catch((e) => console.log(e.code, e.message))`
+    const shell = `ulimit -f 64; exec "$0" --input-type=module -e "$1"`
+    const out = execFileSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8', cwd: import.meta.dirname })
+    assert.match(out, /^ERR_LIMIT .*ulimit -f/)
+  })
+
+  it('is unavailable without FFI, in words', async () => {
+    const settings = { ONECOPY_FFI: 'none' }
+    await assert.rejects(CmaJob.prepare(2, settings), withCode('ERR_UNAVAILABLE', /ONECOPY_FFI=none/))
+  })
+
+  it('of another job is noticed', async () => {
+    const [one, two] = [await CmaJob.prepare(2), await CmaJob.prepare(2)]
+    const open = cmaProvider.open({
+      rank: 0,
+      size: 2,
+      token: new Uint8Array(32),
+      directory: one.directory,
+      launcherPid: null,
+      descriptor: two.prepared.descriptor,
+      data: one.prepared.data,
+      settings: {},
+      notice: () => undefined,
+    })
+    await assert.rejects(open, withCode('ERR_CORRUPT', /its id is another/))
+    one.close()
+    two.close()
+  })
+
+  it('falls back to an unlinked file where there is no memfd', () => {
+    const job = segmentLayout(2, defaultGeometry(2))
+    const { libc } = loadLibc()
+    assert.ok(libc)
+    const without = {
+      memfdCreate: () => -38,
+      fallocate: (fd: number, offset: number, byteLength: number) => libc.fallocate(fd, offset, byteLength),
+    } as unknown as Libc
+    const before = readdirSync('/dev/shm')
+    const { descriptor, id } = createSegment(without, job, '/tmp')
+    assert.deepEqual(readdirSync('/dev/shm'), before)
+    assert.equal(fstatSync(descriptor).blocks * 512 >= job.totalBytes, true)
+    const segment = new Segment(libc, descriptor, job, id)
+    segment.words[500] = 9
+    segment.release()
+    assert.equal(segment.words[500], 0)
+    closeSync(descriptor)
+  })
+
+  it('names size and place when there is no room', () => {
+    const layout = segmentLayout(2, defaultGeometry(2))
+    const { libc } = loadLibc()
+    assert.ok(libc)
+    const full = {
+      memfdCreate: () => -38,
+      fallocate: () => -28,
+    } as unknown as Libc
+    assert.throws(() => createSegment(full, layout, '/tmp'), withCode('ERR_NO_SHM', /\d+ bytes.*\/dev\/shm.*ENOSPC.*\/tmp/))
+  })
+})
