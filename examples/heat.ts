@@ -55,7 +55,10 @@ for (let step = 0; step < steps; step++) {
 const seconds = (performance.now() - startedAt) / 1000
 
 const rows = now.subarray(side, (count + 1) * side)
-const heat = await world.allreduce(rows.reduce((sum, cell) => sum + cell, 0), SUM)
+const heat = await world.allreduce(
+  rows.reduce((sum, cell) => sum + cell, 0),
+  SUM,
+)
 const plate = rank === 0 ? new Float64Array(side * side) : null
 const counts = Array.from({ length: size }, (_, each) => shareOf(side, each, size).count * side)
 await world.gatherInto(rows, plate, { counts, root: 0 })

@@ -13,6 +13,7 @@ const laps = integerArgument(world, 0, { name: 'laps', fallback: 10_000, min: 1,
 const { rank, size, sync } = world
 const next = (rank + 1) % size
 const previous = (rank + size - 1) % size
+const route = world.transport(next)
 const token = new Float64Array(1)
 
 sync.barrier()
@@ -29,5 +30,5 @@ if (rank === 0) {
   const hops = laps * size
   if (token[0] !== hops) throw new Error(`the token should be ${hops} and is ${token[0]}`)
   console.log(`${laps} laps over ${size} ranks: the token is ${token[0]}`)
-  console.log(`${(microseconds / hops).toFixed(2)} microseconds a hop, over ${world.transport(next)}`)
+  console.log(`${(microseconds / hops).toFixed(2)} microseconds a hop, over ${route}`)
 }

@@ -55,7 +55,9 @@ async function check(): Promise<void> {
   const [sumBefore, sumAfter] = await world.allreduce(Uint32Array.of(checksumBefore, checksum(sorted)), SUM)
   const count = await world.allreduce(sorted.length, SUM)
   if (!allOrdered || sumBefore !== sumAfter || count !== total) {
-    throw new Error(`not sorted: in order ${allOrdered}, ${count} of ${total} numbers, sums ${sumBefore} and ${sumAfter}`)
+    throw new Error(
+      `not sorted: in order ${allOrdered}, ${count} of ${total} numbers, sums ${sumBefore} and ${sumAfter}`,
+    )
   }
 }
 

@@ -1,10 +1,10 @@
 /** Longer runs of letters are encoded data and not words. */
 const WORD_BYTES_MAX = 64
 /** Longer stretches without white space are data as well: base64, the mappings in a source map. */
-const UNBROKEN_BYTES_MAX = 2000
+const UNBROKEN_BYTES_MAX = 1000
 /** Shorter words are mostly names of variables in minified code. */
 const WORD_BYTES_MIN = 2
-/** Distinct words in one table: about 60 MB with everything. Words that come new after that are only counted in `rest`. */
+/** Distinct words in one table: some 100 MB. Words that come new after that are only counted in `rest`. */
 const WORDS_MAX = 2_000_000
 /** Slots per word at least, so that a search ends after a step or two. */
 const SPARSENESS = 2
@@ -113,7 +113,9 @@ export class WordTable {
 
   /** The `count` most frequent words, in descending order; equal ones by alphabet. */
   top(count: number): { word: string; count: number }[] {
-    const numbers = Uint32Array.from({ length: this.#size }, (_, i) => i).sort((a, b) => this.#counts[b]! - this.#counts[a]!)
+    const numbers = Uint32Array.from({ length: this.#size }, (_, i) => i).sort(
+      (a, b) => this.#counts[b]! - this.#counts[a]!,
+    )
     // Words as frequent as the last one compete for its place, by alphabet.
     const least = this.#counts[numbers[count - 1] ?? -1] ?? 0
     const candidates = [...numbers.subarray(0, numbers.findIndex((i) => this.#counts[i]! < least) >>> 0)]
@@ -185,7 +187,8 @@ export class WordTable {
   #append(letters: Uint8Array, start: number, length: number, hash: number, count: number): number {
     const index = this.#size
     const first = this.#endOf(index - 1)
-    if (first + length > this.#letters.length) this.#letters = enlarged(this.#letters, new Uint8Array(2 * first + length))
+    if (first + length > this.#letters.length)
+      this.#letters = enlarged(this.#letters, new Uint8Array(2 * first + length))
     if (index === this.#ends.length) {
       this.#ends = enlarged(this.#ends, new Uint32Array(2 * index))
       this.#counts = enlarged(this.#counts, new Float64Array(2 * index))

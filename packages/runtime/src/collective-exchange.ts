@@ -23,12 +23,13 @@ export class CollectiveExchange implements Exchange {
     this.#tag = tag
   }
 
-  sendBytes(bytes: Uint8Array, dest: number): Awaited<void> {
-    return this.#send(UINT8, bytes, NO_PARTS, dest)
+  sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8): Awaited<void> {
+    return this.#send(elementType, bytes, NO_PARTS, dest)
   }
 
-  receiveBytes(into: Uint8Array, source: number): Awaited<Status> {
+  receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Awaited<Status> {
     const record = this.#receive(source, INTO)
+    record.elementType = elementType
     record.bytes = into
     record.capacity = into.byteLength
     this.#base.engine.receive(record)

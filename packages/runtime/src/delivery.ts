@@ -1,5 +1,5 @@
 import { OnecopyError } from '@onecopy/transport'
-import { allocate, arrayOver, VALUE } from './element-type.js'
+import { allocate, arrayOver, elementTypeName, VALUE } from './element-type.js'
 import { copyBytes } from './memory.js'
 import { INTO, type RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
@@ -31,6 +31,13 @@ export class Delivery {
         { source, tag },
       )
     }
+    if (request.elementType !== 0 && request.elementType !== type) {
+      const [theirs, ours] = [elementTypeName(type), elementTypeName(request.elementType)]
+      return new OnecopyError('ERR_TYPE', `rank ${source} takes part with a ${theirs}, and this rank with a ${ours}`, {
+        source,
+        tag,
+      })
+    }
     if (byteLength > request.capacity) {
       return new OnecopyError(
         'ERR_TRUNCATE',
@@ -54,7 +61,8 @@ export class Delivery {
   ): void {
     this.describe(request, peer, tag, byteLength)
     if (request.mode === INTO) {
-      if (type !== VALUE && byteLength <= request.capacity) {
+      const fitting = request.elementType === 0 ? type !== VALUE : type === request.elementType
+      if (fitting && byteLength <= request.capacity) {
         if (byteLength > 0) copyBytes(request.bytes!, 0, bytes, byteOffset, byteLength)
         request.complete(undefined)
       } else {

@@ -7,11 +7,13 @@ import {
   EAGER,
   EAGER_LONG_WORDS,
   EAGER_WORDS,
+  FINISH,
   FLAG_ACKNOWLEDGE,
   FLAG_MORE,
   highWord,
   joinLength,
   MORE,
+  OUTCOME_DONE,
   TYPE_SHIFT,
 } from './envelope.js'
 import { copyBytes } from './memory.js'
@@ -119,7 +121,8 @@ export class EagerProtocol {
       if (request.mode !== INTO) target = new Uint8Array(allocate(total))
       else if (this.#delivery.refusal(request, type, total) === null) target = request.bytes
     }
-    const inflow: EagerInflow = { target, at: byteLength, total, request, arrival }
+    const acknowledgeId = (words[0]! & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
+    const inflow: EagerInflow = { target, at: byteLength, total, request, arrival, acknowledgeId }
     if (target !== null) copyBytes(target, 0, bytes, byteOffset, byteLength)
     if (arrival !== null) arrival.receivedBytes = byteLength
     if (request !== null) request.detail = type
@@ -144,6 +147,7 @@ export class EagerProtocol {
       if (arrival.claimant !== null) this.deliverArrival(link, arrival, arrival.claimant)
       return
     }
+    this.acknowledge(link, inflow.acknowledgeId)
     this.consumed(link, inflow.total)
     if (request === null) return
     const type = request.detail as number
@@ -157,9 +161,22 @@ export class EagerProtocol {
       arrival.claimant = request
       return
     }
+    this.acknowledge(link, arrival.sendId)
     this.consumed(link, arrival.byteLength)
     const { peer, tag, type, payload, byteLength } = arrival
     this.#delivery.deliver(request, peer, tag, type, payload!, 0, byteLength, true)
+  }
+
+  /**
+   * Tells a synchronous send (-1: none) that its message has matched. Not before all of it is here: until then the sender
+   * may have parts in its backlog, which lie in the user's memory.
+   */
+  acknowledge(link: PeerLink, sendId: number): void {
+    if (sendId < 0) return
+    this.#words[0] = FINISH
+    this.#words[1] = sendId
+    this.#words[2] = OUTCOME_DONE
+    this.#outbox.post(link, 3)
   }
 
   /** Counts a received eager message, and tells its sender when enough has come together. */

@@ -22,7 +22,6 @@ import {
   MORE,
   OFFER,
   OFFER_WORDS,
-  OUTCOME_DONE,
   PULL,
   REGION_AT,
   TYPE_SHIFT,
@@ -194,7 +193,6 @@ export class Messenger implements FrameReceiver {
     if (arrival.payload === null) {
       this.rendezvous.begin(link, arrival, request)
     } else {
-      if (arrival.sendId >= 0) this.#acknowledge(link, arrival.sendId)
       this.eager.deliverArrival(link, arrival, request)
       if (arrival.claimant !== null) return
     }
@@ -337,10 +335,10 @@ export class Messenger implements FrameReceiver {
       if (inParts) this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, arrival, type, tag)
       return
     }
-    if (acknowledgeId >= 0) this.#acknowledge(link, acknowledgeId)
     if (inParts) {
       this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, request, null, type, tag)
     } else {
+      this.eager.acknowledge(link, acknowledgeId)
       this.eager.consumed(link, byteLength)
       this.delivery.deliver(request, link.rank, tag, type, bytes, byteOffset, byteLength, false)
     }
@@ -392,13 +390,6 @@ export class Messenger implements FrameReceiver {
       }
     }
     return null
-  }
-
-  #acknowledge(link: PeerLink, sendId: number): void {
-    this.outbox.words[0] = FINISH
-    this.outbox.words[1] = sendId
-    this.outbox.words[2] = OUTCOME_DONE
-    this.outbox.post(link, 3)
   }
 
   #keep(peer: number, words: Int32Array, bytes: Uint8Array, byteOffset: number, byteLength: number): Arrival {

@@ -74,18 +74,18 @@ export abstract class Operation {
   }
 
   /**
-   * Throws unless a reduction may start with this value.
+   * @internal Throws unless a reduction may start with this value.
    * @throws TypeError naming what the operation works on.
    */
   abstract checkValue(value: unknown): void
 
-  /** @throws TypeError unless the operation works on the array's element type and its length is whole items. */
+  /** @internal @throws TypeError unless the operation works on the array's element type and its length is whole items. */
   abstract checkArray(array: TypedArray): void
 
-  /** `out[i] = combine(a[i], b[i])`; `out` may be `a` or `b`. The arrays are of one kind and length, and checked. */
+  /** @internal `out[i] = combine(a[i], b[i])`; `out` may be `a` or `b`. The arrays are of one kind and length, and checked. */
   abstract combineInto(out: TypedArray, a: TypedArray, b: TypedArray): void
 
-  /** Whether two ranks' values may be combined at all; what differs, in words, or null. */
+  /** @internal Whether two ranks' values may be combined at all; what differs, in words, or null. */
   abstract mismatch(mine: unknown, theirs: unknown): string | null
 }
 

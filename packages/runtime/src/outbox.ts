@@ -1,5 +1,7 @@
 import { FRAME_WORDS_MAX } from '@onecopy/transport'
+import { EAGER, KIND_MASK } from './envelope.js'
 import type { PeerLink } from './peer-link.js'
+import { EAGER_OVERHEAD_BYTES } from './protocol.js'
 import type { RequestRecord } from './request.js'
 
 const NOTHING = new Uint8Array(0)
@@ -8,6 +10,8 @@ const NOTHING = new Uint8Array(0)
 export class Outbox {
   /** The header of the next frame: filled in by the protocols, copied out by the transport. */
   readonly words = new Int32Array(FRAME_WORDS_MAX)
+  /** Called when a frame has to wait: somebody has to push from now on, even when no request is left that waits. */
+  onBacklog: () => void = () => undefined
   readonly #waiting = new Set<PeerLink>()
 
   get hasBacklog(): boolean {
@@ -42,6 +46,7 @@ export class Outbox {
     const words = this.words.slice(0, wordCount)
     link.backlog.push({ words, bytes, byteOffset, byteLength, request })
     this.#waiting.add(link)
+    this.onBacklog()
   }
 
   /** Pushes backlogs out as far as there is room; answers how many frames went. */
@@ -74,8 +79,11 @@ export class Outbox {
   /** Takes a send that has not begun to go out back; false when it is not waiting here. */
   withdraw(link: PeerLink, request: RequestRecord): boolean {
     const at = link.backlog.findIndex((frame) => frame.request === request)
-    if (at < 0 || link.backlog[at]!.words.length > 3) return false
+    const frame = link.backlog[at]
+    // the last part of a message in parts: the first ones may be over there
+    if (frame === undefined || (frame.words[0]! & KIND_MASK) !== EAGER) return false
     link.backlog.splice(at, 1)
+    link.eagerOutstanding -= frame.byteLength + EAGER_OVERHEAD_BYTES
     if (link.backlog.length === 0) this.#waiting.delete(link)
     return true
   }

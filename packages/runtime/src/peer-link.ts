@@ -19,6 +19,8 @@ export interface EagerInflow {
   total: number
   request: RequestRecord | null
   arrival: Arrival | null
+  /** The send that wants to hear once all of it is here; -1 when none does. */
+  acknowledgeId: number
 }
 
 /** What one rank knows of another: the way to it, and what is under way. One shape, made at first contact. */

@@ -56,6 +56,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#keepGoing = link.settings.onFailure === 'continue'
     this.#blocking = new BlockingDriver(this, options.crowded)
     this.#loop = new LoopDriver(this, options.crowded)
+    messenger.outbox.onBacklog = () => this.#loop.activate()
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {

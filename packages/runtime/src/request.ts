@@ -83,6 +83,8 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   /** Bytes of `bytes` that may be used; a receive's capacity. */
   capacity = 0
   mode = INTO
+  /** The only element type that a receive into memory takes; 0 for any. */
+  elementType = 0
   ranks: RankMap | null = null
   /** A send that was announced: its number and its own memory's description, for the protocol. */
   sendId = -1

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { CleanRoom } from './support/clean.js'
-import { rankScript, runCommand } from './support/command.js'
+import { rankSource, runCommand } from './support/command.js'
 
-const script = rankScript('collectives.ts')
+const script = rankSource('collectives.ts')
 
 describe('collectives between processes', () => {
   let room: CleanRoom

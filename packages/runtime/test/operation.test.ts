@@ -146,8 +146,10 @@ describe('operations', () => {
         'MAXLOC',
         'MINLOC',
       ] as const
-      const forbidden = () => {
-        throw new EvalError('Code generation from strings disallowed for this context')
+      class Forbidden {
+        constructor() {
+          throw new EvalError('Code generation from strings disallowed for this context')
+        }
       }
       for (const array of [Int32Array.of(5, -3, 0, 7, 9, 1), BigInt64Array.of(5n, -3n, 0n, 7n, 9n, 1n)]) {
         const other = array.slice().reverse()
@@ -155,7 +157,7 @@ describe('operations', () => {
           const compiled = kernelFor(name, elementTypeOf(array))!
           let general: Kernel
           try {
-            globalThis.Function = forbidden as unknown as FunctionConstructor
+            globalThis.Function = Forbidden as unknown as FunctionConstructor
             general = kernelFor(name, elementTypeOf(array))!
           } finally {
             globalThis.Function = generated

@@ -10,6 +10,7 @@ import {
 } from '@onecopy/transport'
 import { type CmaMode, CmaRemoteMemory } from './cma-remote-memory.js'
 import { CmaTransport } from './cma-transport.js'
+import { findDeadlyFilter } from './deadly-filter.js'
 import { Doorbell } from './doorbell.js'
 import { Identity } from './identity.js'
 import { loadLibc } from './libc/choose.js'
@@ -27,6 +28,8 @@ interface SegmentData {
   readonly slotCount: number
   readonly payloadBytes: number
   readonly id: readonly number[]
+  /** Why no rank may try a single copy, or null. */
+  readonly ban: string | null
 }
 
 type Settings = Readonly<Record<string, string | undefined>>
@@ -54,12 +57,14 @@ function prepare(plan: JobPlan): PreparedTransport {
   const { size } = plan
   const wish = setting(plan.settings, 'ONECOPY_RING_BYTES')
   const usual = defaultGeometry(size)
-  if (wish !== undefined) refuseOversized(Number(wish) * size * (size - 1), size, setting(plan.settings, 'ONECOPY_SHM_MAX'))
+  if (wish !== undefined)
+    refuseOversized(Number(wish) * size * (size - 1), size, setting(plan.settings, 'ONECOPY_SHM_MAX'))
   const geometry = wish === undefined ? usual : ringGeometry(usual.slotCount, Number(wish))
   const layout = segmentLayout(size, geometry)
   refuseOversized(layout.totalBytes, size, setting(plan.settings, 'ONECOPY_SHM_MAX'))
+  const ban = findDeadlyFilter(libc.name)
   const { descriptor, id } = createSegment(libc, layout, plan.directory)
-  const data: SegmentData = { size, slotCount: layout.slotCount, payloadBytes: layout.payloadBytes, id }
+  const data: SegmentData = { size, slotCount: layout.slotCount, payloadBytes: layout.payloadBytes, id, ban }
   let released = false
   return {
     descriptor,
@@ -75,7 +80,14 @@ function prepare(plan: JobPlan): PreparedTransport {
 function open(job: TransportJob): Transport {
   const libc = requireLibc(job.settings)
   if (job.descriptor === null) throw new OnecopyError('ERR_UNAVAILABLE', 'this rank inherited no shared segment')
-  const { slotCount, payloadBytes, id } = checkedData(job.data, job.size)
+  const { slotCount, payloadBytes, id, ban: deadly } = checkedData(job.data, job.size)
+  const mode = cmaMode(setting(job.settings, 'ONECOPY_CMA'))
+  const ban = mode === 'off' ? 'ONECOPY_CMA=off' : deadly
+  if (deadly !== null && mode !== 'off') {
+    if (mode === 'require')
+      throw new OnecopyError('ERR_CMA_DENIED', `single copy is required (ONECOPY_CMA), but ${deadly}`)
+    job.notice('cma-refused', `single copy is off: ${deadly}. Messages go through shared memory instead`)
+  }
   const layout = segmentLayout(job.size, ringGeometry(slotCount, payloadBytes))
   const segment = new Segment(libc, job.descriptor, layout, id)
   let doorbell: Doorbell
@@ -86,8 +98,6 @@ function open(job: TransportJob): Transport {
     throw error
   }
   const identity = new Identity(libc, job.size)
-  const mode = cmaMode(setting(job.settings, 'ONECOPY_CMA'))
-  const ban = mode === 'off' ? 'ONECOPY_CMA=off' : null
   const remoteMemory = new CmaRemoteMemory({
     libc,
     rank: job.rank,
@@ -143,13 +153,15 @@ function cmaMode(value: string | undefined): CmaMode {
 }
 
 function checkedData(data: unknown, size: number): SegmentData {
-  const { slotCount, payloadBytes, id, ...rest } = (data ?? {}) as Partial<SegmentData>
+  const { slotCount, payloadBytes, id, ban, ...rest } = (data ?? {}) as Partial<SegmentData>
   const valid =
     rest.size === size &&
     typeof slotCount === 'number' &&
     typeof payloadBytes === 'number' &&
     Array.isArray(id) &&
-    id.length === HEADER_ID_WORDS
-  if (!valid) throw new OnecopyError('ERR_PROTOCOL', 'what the launcher said about the shared segment does not fit this job')
-  return { size, slotCount, payloadBytes, id: id as number[] }
+    id.length === HEADER_ID_WORDS &&
+    (ban === null || typeof ban === 'string')
+  if (!valid)
+    throw new OnecopyError('ERR_PROTOCOL', 'what the launcher said about the shared segment does not fit this job')
+  return { size, slotCount, payloadBytes, id: id as number[], ban: ban as string | null }
 }

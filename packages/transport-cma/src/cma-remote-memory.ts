@@ -242,9 +242,17 @@ export class CmaRemoteMemory implements RemoteMemory {
       this.#refuse(process, READV, describeRefusal(READV, -result))
     } else if (result === -ESRCH || result === -EFAULT || result === NONCE_BYTES) {
       const why = result < 0 ? errnoName(-result) : 'another process answers'
-      this.#refuse(process, READV, `${READV}: ${why}: pid ${pid} is not that rank from here (another pid namespace, or it has ended)`)
+      this.#refuse(
+        process,
+        READV,
+        `${READV}: ${why}: pid ${pid} is not that rank from here (another pid namespace, or it has ended)`,
+      )
     } else {
-      this.#refuse(process, READV, result < 0 ? describeRefusal(READV, -result) : `${READV} answers nonsense (${result})`)
+      this.#refuse(
+        process,
+        READV,
+        result < 0 ? describeRefusal(READV, -result) : `${READV} answers nonsense (${result})`,
+      )
     }
   }
 
@@ -279,7 +287,11 @@ export class CmaRemoteMemory implements RemoteMemory {
     let result = -EAGAIN
     for (let i = 0; i < RETRIES_MAX && isPassing(result) && !process.hasExited(); i++) result = vm.write(pid)
     if (result !== NONCE_BYTES) {
-      this.#refuse(process, WRITEV, result < 0 ? describeRefusal(WRITEV, -result) : `${WRITEV} answers nonsense (${result})`)
+      this.#refuse(
+        process,
+        WRITEV,
+        result < 0 ? describeRefusal(WRITEV, -result) : `${WRITEV} answers nonsense (${result})`,
+      )
       return
     }
     if (mayRead) {
@@ -362,7 +374,10 @@ export class CmaRemoteMemory implements RemoteMemory {
         syscall,
       })
     }
-    notice('cma-refused', `single copy is off where it is refused: ${message}. Messages go through shared memory instead`)
+    notice(
+      'cma-refused',
+      `single copy is off where it is refused: ${message}. Messages go through shared memory instead`,
+    )
   }
 
   #failed(rank: number, syscall: string, errno: number, bytesDone: number, what: string): OnecopyError {
@@ -371,12 +386,16 @@ export class CmaRemoteMemory implements RemoteMemory {
   }
 
   #bufferGone(rank: number, syscall: string, bytesDone: number): OnecopyError {
-    return new OnecopyError('ERR_BUFFER_GONE', `${syscall}: EFAULT: memory that rank ${rank} named is not there any more`, {
-      rank,
-      syscall,
-      errno: EFAULT,
-      bytesDone,
-    })
+    return new OnecopyError(
+      'ERR_BUFFER_GONE',
+      `${syscall}: EFAULT: memory that rank ${rank} named is not there any more`,
+      {
+        rank,
+        syscall,
+        errno: EFAULT,
+        bytesDone,
+      },
+    )
   }
 }
 
@@ -390,7 +409,9 @@ function regionAddress(words: Int32Array, at: number, offset: number, byteLength
   const regionBytes = takeNumber(words, at + 2)
   const inside = offset >= 0 && byteLength >= 0 && offset + byteLength <= regionBytes
   if (!inside || !(address > 0) || !Number.isSafeInteger(address + regionBytes)) {
-    throw new RangeError(`${byteLength} bytes at ${offset} do not lie in a region of ${regionBytes} bytes at ${address}`)
+    throw new RangeError(
+      `${byteLength} bytes at ${offset} do not lie in a region of ${regionBytes} bytes at ${address}`,
+    )
   }
   return address + offset
 }

@@ -151,7 +151,10 @@ export class Doorbell {
     const made = this.#libc.makeFifo(path, BELL_MODE)
     if (made < 0 && made !== -EEXIST) {
       const why = errnoName(-made)
-      throw new OnecopyError('ERR_UNAVAILABLE', `cannot make the FIFO ${path}: ${why}`, { errno: -made, syscall: 'mknodat' })
+      throw new OnecopyError('ERR_UNAVAILABLE', `cannot make the FIFO ${path}: ${why}`, {
+        errno: -made,
+        syscall: 'mknodat',
+      })
     }
     // Open for writing too: then it never reads an end-of-file when the last ringer closes.
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)

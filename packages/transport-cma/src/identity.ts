@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import type { Libc } from './libc/libc.js'
 import {
   CARD_CELLS_ADDRESS_WORD,
   CARD_CLOSED,
+  CARD_NAMESPACE_WORD,
   CARD_NONCE_ADDRESS_WORD,
   CARD_NONCE_WORD,
   CARD_OPEN,
@@ -45,6 +46,7 @@ export class Identity {
     putNumber(words, at + CARD_NONCE_ADDRESS_WORD, this.#address)
     putNumber(words, at + CARD_CELLS_ADDRESS_WORD, this.#address + NONCE_BYTES)
     words.set(this.nonce, at + CARD_NONCE_WORD)
+    words[at + CARD_NAMESPACE_WORD] = pidNamespace()
     Atomics.store(words, at + CARD_STATE_WORD, CARD_OPEN)
   }
 
@@ -63,6 +65,8 @@ export interface Card {
   readonly nonceAddress: number
   readonly cellsAddress: number
   readonly nonce: Int32Array
+  /** See {@link pidNamespace}. */
+  readonly namespace: number
 }
 
 /** Whether `rank` has joined; it may have left again. */
@@ -81,6 +85,7 @@ export function readCard(words: Int32Array, rank: number): Card | null {
     nonceAddress: takeNumber(words, at + CARD_NONCE_ADDRESS_WORD),
     cellsAddress: takeNumber(words, at + CARD_CELLS_ADDRESS_WORD),
     nonce: words.slice(at + CARD_NONCE_WORD, at + CARD_NONCE_WORD + NONCE_WORDS),
+    namespace: words[at + CARD_NAMESPACE_WORD] as number,
   }
   const isAddress = (value: number): boolean => value > 0 && value < ADDRESS_END
   return card.pid > 0 && isAddress(card.nonceAddress) && isAddress(card.cellsAddress) ? card : null
@@ -95,6 +100,20 @@ export function startTime(pid: number): number | null {
     return Number.isSafeInteger(value) ? value : null
   } catch {
     return null
+  }
+}
+
+/**
+ * The pid namespace of this process, as a word to compare; 0 when /proc does not say, or shows another namespace's processes,
+ * as it does after `unshare --pid` without a /proc of its own. Two processes may both be pid 1: a start time identifies
+ * one only among those of the same namespace.
+ */
+export function pidNamespace(): number {
+  try {
+    if (readlinkSync('/proc/self') !== String(process.pid)) return 0
+    return Number(/\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? 0) | 0
+  } catch {
+    return 0
   }
 }
 

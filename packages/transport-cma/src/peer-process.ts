@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { errnoName } from './errno.js'
-import { type Card, startTime } from './identity.js'
+import { type Card, pidNamespace, startTime } from './identity.js'
 import type { Libc } from './libc/libc.js'
 
 /** What is known of a permission: nothing yet, or the answer. */
@@ -28,7 +28,8 @@ export class PeerProcess {
     this.card = card
     this.#pidfd = libc.pidfdOpen(card.pid)
     // In another pid namespace, or with /proc hidden, the start time tells nothing: then the nonce has to.
-    this.#verified = this.#pidfd >= 0 && card.startTime !== 0 && startTime(card.pid) === card.startTime
+    const comparable = card.startTime !== 0 && card.namespace !== 0 && card.namespace === pidNamespace()
+    this.#verified = this.#pidfd >= 0 && comparable && startTime(card.pid) === card.startTime
   }
 
   /** Takes note that the nonce was read under this pid after the pidfd was opened, so both mean the same process. */

@@ -17,16 +17,22 @@ export function describeRefusal(syscall: string, errno: number): string {
   const name = errnoName(errno)
   const filtered = isFiltered()
   if (errno === ENOSYS) {
-    return `${syscall}: ${name}: ${filtered ? 'the container’s system call filter' : 'the kernel'} has no such call; ` +
+    return (
+      `${syscall}: ${name}: ${filtered ? 'the container’s system call filter' : 'the kernel'} has no such call; ` +
       'in Docker, --cap-add SYS_PTRACE or a seccomp profile that allows it helps'
+    )
   }
-  if (errno !== EPERM && errno !== EACCES) return `${syscall}: ${name}${errno === EINVAL ? ' (not as Linux answers)' : ''}`
+  if (errno !== EPERM && errno !== EACCES)
+    return `${syscall}: ${name}${errno === EINVAL ? ' (not as Linux answers)' : ''}`
   const scope = yamaScope()
-  if (scope === 2) return `${syscall}: ${name}: Yama ptrace_scope=2 wants CAP_SYS_PTRACE; sysctl kernel.yama.ptrace_scope=1 helps`
+  if (scope === 2)
+    return `${syscall}: ${name}: Yama ptrace_scope=2 wants CAP_SYS_PTRACE; sysctl kernel.yama.ptrace_scope=1 helps`
   if (scope === 3) return `${syscall}: ${name}: Yama ptrace_scope=3 forbids it until the next boot`
   const causes = ['another user or group', 'another user namespace or Landlock domain', 'a non-dumpable process']
-  if (filtered) causes.unshift('a system call filter (in Docker, --cap-add SYS_PTRACE or another seccomp profile helps)')
-  if (scope === 1) causes.unshift('Yama ptrace_scope=1 with the launcher gone (sysctl kernel.yama.ptrace_scope=0 helps)')
+  if (filtered)
+    causes.unshift('a system call filter (in Docker, --cap-add SYS_PTRACE or another seccomp profile helps)')
+  if (scope === 1)
+    causes.unshift('Yama ptrace_scope=1 with the launcher gone (sysctl kernel.yama.ptrace_scope=0 helps)')
   return `${syscall}: ${name}: refused because of ${causes.join(', or ')}`
 }
 

@@ -116,7 +116,9 @@ export class RingWriter {
   /** Whether the reader has made room since the ring was found full. */
   hasNewRoom(): boolean {
     const slots = Atomics.load(this.#words, this.#ringWord + TAIL_SLOTS_WORD)
-    return slots !== this.#slotsFreed || Atomics.load(this.#words, this.#ringWord + TAIL_PAYLOAD_WORD) !== this.#payloadFreed
+    return (
+      slots !== this.#slotsFreed || Atomics.load(this.#words, this.#ringWord + TAIL_PAYLOAD_WORD) !== this.#payloadFreed
+    )
   }
 
   /** Learns how far the reader is; false when that cannot be. */

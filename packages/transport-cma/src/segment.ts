@@ -128,6 +128,8 @@ export class Segment {
    * @throws OnecopyError ERR_NO_SHM when it cannot be mapped, ERR_CORRUPT when it is not the segment of this job.
    */
   constructor(libc: Libc, descriptor: number, layout: SegmentLayout, id: readonly number[]) {
+    // Inherited, so without this flag, and not meant for what a rank starts.
+    libc.closeOnExec(descriptor)
     const address = libc.mapShared(descriptor, layout.totalBytes)
     orNoShm(address, 'mmap', `descriptor ${descriptor}`, layout.totalBytes)
     this.#libc = libc
@@ -139,7 +141,10 @@ export class Segment {
     const difference = this.#difference(id)
     if (difference === null) return
     this.release()
-    throw new OnecopyError('ERR_CORRUPT', `descriptor ${descriptor} is not the shared segment of this job: ${difference}`)
+    throw new OnecopyError(
+      'ERR_CORRUPT',
+      `descriptor ${descriptor} is not the shared segment of this job: ${difference}`,
+    )
   }
 
   /**

@@ -61,9 +61,12 @@ export class CmaJob {
   start(rank: number, role: string, wrapper: readonly string[] = []): ChildProcess {
     const script = fileURLToPath(new URL('./ranks/peer.ts', import.meta.url))
     const job = JSON.stringify({ ...this.#jobOf(rank), settings: this.#settings })
-    const [command, ...rest] = [...wrapper, process.execPath, '--import=tsx', script, role, job] as [string, ...string[]]
+    const all = [...wrapper, process.execPath, '--import=tsx', script, role, job]
     const { descriptor } = this.prepared
-    const child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit', descriptor ?? 'ignore'], timeout: 30_000 })
+    const child = spawn(all[0] as string, all.slice(1), {
+      stdio: ['pipe', 'pipe', 'inherit', descriptor ?? 'ignore'],
+      timeout: 30_000,
+    })
     this.#children.push(child)
     return child
   }

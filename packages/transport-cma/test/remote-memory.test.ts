@@ -63,7 +63,7 @@ describe('remote memory under odd kernels', () => {
     const { zero, one, notices } = filtered((number, call) => {
       if (number !== readv && number !== writev) return call()
       calls++
-      return calls % 4 === 0 ? call() : -([4, 11, 12][calls % 4 - 1] as number)
+      return calls % 4 === 0 ? call() : -([4, 11, 12][(calls % 4) - 1] as number)
     })
     const into = new Uint8Array(5000)
     zero.read(1, name(one, source), 0, 0, into, 0, 5000)
@@ -88,7 +88,11 @@ describe('remote memory under odd kernels', () => {
     assert.equal(notices.length, 1)
   })
 
-  for (const [errno, word] of [[1, /EPERM/], [38, /ENOSYS/], [13, /EACCES/]] as const) {
+  for (const [errno, word] of [
+    [1, /EPERM/],
+    [38, /ENOSYS/],
+    [13, /EACCES/],
+  ] as const) {
     it(`is refused with errno ${errno} from the first call on, in words, with one notice`, () => {
       const { zero, notices } = filtered((number, call) => (number === readv || number === writev ? -errno : call()))
       assert.equal(zero.canRead(1), false)
@@ -178,11 +182,19 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       const child = job.start(1, role, wrapper)
       const lines = new ChildLines(child)
       let region: Int32Array | null = null
-      const receiver = { frame: (_: number, words: Int32Array) => void (region = words.slice(0, 4)) }
-      await until('the child’s region', () => {
-        zero.poll(receiver, 1)
-        return region !== null
-      }, 15_000)
+      const receiver = {
+        frame(_: number, words: Int32Array) {
+          region = words.slice(0, 4)
+        },
+      }
+      await until(
+        'the child’s region',
+        () => {
+          zero.poll(receiver, 1)
+          return region !== null
+        },
+        15_000,
+      )
       return { zero, remote: zero.remoteMemory as RemoteMemory, child, lines, region: region as unknown as Int32Array }
     }
 
@@ -193,10 +205,16 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       const into = new Uint8Array(3 * MIB + 2).fill(0xcc)
       remote.read(1, region, 0, 0, into, 1, 3 * MIB)
       assert.deepEqual([into[0], into[3 * MIB + 1]], [0xcc, 0xcc])
-      assert.equal(into.subarray(1, -1).every((byte, i) => byte === ((i * 7) & 0xff)), true)
+      assert.equal(
+        into.subarray(1, -1).every((byte, i) => byte === ((i * 7) & 0xff)),
+        true,
+      )
       const small = new Uint8Array(20)
       remote.read(1, region, 0, 1001, small, 3, 10)
-      assert.deepEqual([...small.subarray(2, 14)], [0, ...Array.from({ length: 10 }, (_, i) => ((1001 + i) * 7) & 0xff), 0])
+      assert.deepEqual(
+        [...small.subarray(2, 14)],
+        [0, ...Array.from({ length: 10 }, (_, i) => ((1001 + i) * 7) & 0xff), 0],
+      )
       child.stdin?.write('?\n')
       assert.equal(await lines.next(''), 'ready')
       assert.equal(await lines.next(''), 'untouched')
@@ -217,7 +235,11 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       }
       remote.readMany(1, regions, 0, count, into)
       for (const [i, view] of into.entries()) {
-        assert.equal(view.every((byte, k) => byte === (((500 * i + k) * 7) & 0xff)), true, `piece ${i}`)
+        assert.equal(
+          view.every((byte, k) => byte === (((500 * i + k) * 7) & 0xff)),
+          true,
+          `piece ${i}`,
+        )
       }
     })
 
@@ -262,8 +284,14 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       child.kill('SIGKILL')
       await once(child, 'exit')
       const into = new Uint8Array(1000)
-      assert.throws(() => remote.read(1, region, 0, 0, into, 0, 1000), isError('ERR_PROC_FAILED', { rank: 1, errno: 3 }))
-      assert.throws(() => remote.write(1, region, 0, 0, into, 0, 1000), isError('ERR_PROC_FAILED', { rank: 1, errno: 3 }))
+      assert.throws(
+        () => remote.read(1, region, 0, 0, into, 0, 1000),
+        isError('ERR_PROC_FAILED', { rank: 1, errno: 3 }),
+      )
+      assert.throws(
+        () => remote.write(1, region, 0, 0, into, 0, 1000),
+        isError('ERR_PROC_FAILED', { rank: 1, errno: 3 }),
+      )
     })
 
     it('names pieces outside the region and outside the array as the caller’s mistake', async () => {
@@ -272,7 +300,15 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       const remote = zero.remoteMemory as RemoteMemory
       const region = name(one.remoteMemory as RemoteMemory, new Uint8Array(100))
       const into = new Uint8Array(100)
-      for (const [offset, at, length] of [[0, 0, 101], [1, 0, 100], [-1, 0, 1], [0, 50, 51], [0, -1, 1], [NaN, 0, 1], [0, 0, -1]]) {
+      for (const [offset, at, length] of [
+        [0, 0, 101],
+        [1, 0, 100],
+        [-1, 0, 1],
+        [0, 50, 51],
+        [0, -1, 1],
+        [NaN, 0, 1],
+        [0, 0, -1],
+      ]) {
         const read = () => remote.read(1, region, 0, offset as number, into, at as number, length as number)
         assert.throws(read, RangeError, `${offset} ${at} ${length}`)
       }
@@ -289,6 +325,18 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
       assert.equal(await lines.next('canWrite '), 'false')
       assert.match(await lines.next('whyNot '), /process_vm_readv: EPERM: refused because of .*another user/)
       assert.match(await lines.next('notice '), /^cma-refused: .*rank 1 may not read rank 0/)
+    })
+
+    it('is refused by a process that is not dumpable, though it is the same user’s', async function () {
+      if (process.getuid?.() !== 0) this.skip()
+      job = await CmaJob.prepare(2, { ONECOPY_FFI: ffi })
+      const wrapper = ['setpriv', '--reuid', '61000', '--regid', '61000', '--clear-groups']
+      chmodSync(job.directory, 0o777)
+      const secretive = new ChildLines(job.start(0, 'undumpable', wrapper))
+      await secretive.next('undumpable')
+      const lines = new ChildLines(job.start(1, 'tryRead', wrapper))
+      assert.equal(await lines.next('canRead '), 'false')
+      assert.match(await lines.next('whyNot '), /EPERM: .*non-dumpable/)
     })
   })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
-import { OnecopyError, type Transport } from '@onecopy/transport'
+import type { OnecopyError, Transport } from '@onecopy/transport'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { loadLibc } from '../src/libc/choose.js'
 import {
@@ -20,7 +20,7 @@ import { FULL, RingWriter, WRITTEN } from '../src/ring-writer.js'
 import { createSegment, Segment } from '../src/segment.js'
 import { CmaJob } from './cma-job.js'
 
-const SEED = Number(process.env['SEED'] ?? 20261123)
+const SEED = Number(process.env.SEED ?? 20261123)
 
 /** mulberry32 */
 function random(seed: number): () => number {
@@ -135,7 +135,10 @@ describe('a ring', () => {
     ['a sequence from the future', (words, slot) => (words[slot] = 77)],
     ['a negative sequence', (words, slot) => (words[slot] = -1)],
     ['no words', (words, slot) => (words[slot + SLOT_META_WORD] = (words[slot + SLOT_META_WORD] as number) & ~15)],
-    ['13 words', (words, slot) => (words[slot + SLOT_META_WORD] = ((words[slot + SLOT_META_WORD] as number) & ~15) | 13)],
+    [
+      '13 words',
+      (words, slot) => (words[slot + SLOT_META_WORD] = ((words[slot + SLOT_META_WORD] as number) & ~15) | 13),
+    ],
     ['a zeroed meta word', (words, slot) => (words[slot + SLOT_META_WORD] = 0)],
     ['a length over the limit', (words, slot) => (words[slot + SLOT_META_WORD] = (2049 << 8) | 0x52)],
     ['a negative length', (words, slot) => (words[slot + SLOT_META_WORD] = -1)],
@@ -239,8 +242,14 @@ describe('a transport with a corrupt peer', () => {
         errors.push(error as OnecopyError)
       }
     }
-    assert.deepEqual(got.map((seen) => seen.words), [[2]])
-    assert.deepEqual(errors.map((error) => [error.code, error.rank]), [['ERR_CORRUPT', 1]])
+    assert.deepEqual(
+      got.map((seen) => seen.words),
+      [[2]],
+    )
+    assert.deepEqual(
+      errors.map((error) => [error.code, error.rank]),
+      [['ERR_CORRUPT', 1]],
+    )
     assert.throws(() => zero.trySend(1, Int32Array.of(1), 1, none, 0, 0), { code: 'ERR_CORRUPT', rank: 1 })
     assert.equal(zero.trySend(2, Int32Array.of(1), 1, none, 0, 0), true)
   })
@@ -266,7 +275,7 @@ describe('a million empty polls and a million small frames', () => {
       const { setFlagsFromString } = await import('node:v8')
       const { runInNewContext } = await import('node:vm')
       setFlagsFromString('--expose-gc')
-      globalThis.gc = runInNewContext('gc') as () => void
+      globalThis.gc = runInNewContext('gc') as NodeJS.GCFunction
     }
     this.timeout(60_000)
     const job = await CmaJob.prepare(2)

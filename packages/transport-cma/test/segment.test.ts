@@ -85,7 +85,10 @@ describe('the shared segment', () => {
     const program = `import { cmaProvider } from '@onecopy/transport-cma'
       await cmaProvider.prepare({ size: 8, directory: '/tmp', settings: {} }).catch((e) => console.log(e.code, e.message))`
     const shell = `ulimit -f 64; exec "$0" --input-type=module -e "$1"`
-    const out = execFileSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8', cwd: import.meta.dirname })
+    const out = execFileSync('sh', ['-c', shell, process.execPath, program], {
+      encoding: 'utf8',
+      cwd: import.meta.dirname,
+    })
     assert.match(out, /^ERR_LIMIT .*ulimit -f/)
   })
 
@@ -139,6 +142,9 @@ describe('the shared segment', () => {
       memfdCreate: () => -38,
       fallocate: () => -28,
     } as unknown as Libc
-    assert.throws(() => createSegment(full, layout, '/tmp'), withCode('ERR_NO_SHM', /\d+ bytes.*\/dev\/shm.*ENOSPC.*\/tmp/))
+    assert.throws(
+      () => createSegment(full, layout, '/tmp'),
+      withCode('ERR_NO_SHM', /\d+ bytes.*\/dev\/shm.*ENOSPC.*\/tmp/),
+    )
   })
 })

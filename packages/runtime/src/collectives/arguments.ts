@@ -16,7 +16,7 @@ export function checkView(collective: string, name: string, view: unknown): asse
   if (!ArrayBuffer.isView(view)) {
     throw new TypeError(`${collective}: ${name} must be a typed array, Buffer or DataView, got ${described(view)}`)
   }
-  bytesOf(view)
+  checkAttached(view)
 }
 
 /** @throws RangeError when data would be received into memory that is being sent. */
@@ -84,7 +84,12 @@ export function checkArray(collective: string, name: string, view: unknown): ass
   if (!isTypedArray(view)) {
     throw new TypeError(`${collective}: ${name} must be a typed array, got ${described(view)}`)
   }
-  bytesOf(view)
+  checkAttached(view)
+}
+
+/** Detached memory shows as length 0; only then is it worth the view whose making throws. */
+function checkAttached(view: ArrayBufferView): void {
+  if (view.byteLength === 0) bytesOf(view)
 }
 
 function described(value: unknown): string {

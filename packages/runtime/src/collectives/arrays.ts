@@ -1,14 +1,4 @@
-import {
-  allocate,
-  arrayOver,
-  BUFFER,
-  bytesOf,
-  bytesPerElement,
-  DATA_VIEW,
-  elementTypeOf,
-  UINT8,
-  VALUE,
-} from '../element-type.js'
+import { allocate, arrayOver, BUFFER, bytesOf, bytesPerElement, elementTypeOf, UINT8, VALUE } from '../element-type.js'
 
 /** The arrays that have an element type: everything that can be reduced element by element. */
 export type TypedArray =
@@ -26,7 +16,7 @@ export type TypedArray =
 
 /** True for typed arrays and Buffers; false for a DataView, which has no element type. */
 export function isTypedArray(value: unknown): value is TypedArray {
-  return ArrayBuffer.isView(value) && elementTypeOf(value) !== DATA_VIEW
+  return ArrayBuffer.isView(value) && !(value instanceof DataView)
 }
 
 /** The element type that counts in a reduction: a Buffer's elements are a Uint8Array's. */

@@ -26,18 +26,21 @@ if (isMainThread && marker !== undefined) {
 
 /**
  * The first failing rank's stack is what the user wants to read. A rank that dies of an uncaught error that this failure
- * has caused says so to the launcher and ends with code 1, silently. Every other error is left to Node.
+ * has caused says so to the launcher and ends with code 1, silently. Every other error is left to Node, after the launcher
+ * has been told: when several ranks die of the same cause, it lets the first one speak.
  */
 function keepQuietAboutEchoes(link: RankLink): void {
   process.on('uncaughtExceptionMonitor', (thrown) => {
     if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return
     // By name and code, not by instanceof: the script may use another copy of the class (CommonJS beside ESM).
     const error = thrown as Partial<OnecopyError> | null | undefined
-    if (error?.name !== 'OnecopyError' || !CONSEQUENCES.has(String(error.code))) return
-    link.pump()
-    if (!link.failing) return
-    link.consequence(error.rank ?? -1)
-    process.exit(1)
+    const mayBeEcho = error?.name === 'OnecopyError' && CONSEQUENCES.has(String(error.code))
+    if (mayBeEcho) link.pump()
+    if (mayBeEcho && link.failing) {
+      link.consequence(error.rank ?? -1)
+      process.exit(1)
+    }
+    link.dying(mayBeEcho && Number.isInteger(error.rank) ? (error.rank as number) : -1)
   })
 }
 

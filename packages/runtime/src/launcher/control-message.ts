@@ -68,6 +68,8 @@ export type RankMessage =
   | { readonly type: 'notice'; readonly key: string; readonly message: string }
   | { readonly type: 'abort'; readonly exitCode: number; readonly reason: string }
   | { readonly type: 'leave' }
+  /** An uncaught error is about to end this rank, its stack to follow on stderr; `of` is the rank it blames, or -1. */
+  | { readonly type: 'dying'; readonly of: number }
   /** This rank dies of another rank's failure: its end is a consequence and not news. */
   | { readonly type: 'consequence'; readonly rank: number }
   | { readonly type: 'stats'; readonly report: object }
@@ -154,6 +156,9 @@ export function validRankMessage(value: unknown): RankMessage {
       text(message.reason, 'reason')
       break
     case 'leave':
+      break
+    case 'dying':
+      if (!Number.isInteger(message.of)) throw new Error('of is no integer')
       break
     case 'consequence':
       if (!Number.isInteger(message.rank)) throw new Error('rank is no integer')

@@ -52,6 +52,5 @@ for (const byteLength of SIZES) {
   measurements.push({ byteLength, microseconds: best * 1000, megabytesPerSecond: byteLength / best / 1000 })
 }
 
-if (rank === 0)
-  console.log(JSON.stringify({ transport: world.transport(1), thresholds: world.thresholds, measurements }))
+if (rank === 0) console.log(JSON.stringify({ route: world.transport(1), thresholds: world.thresholds, measurements }))
 await world.finalize()

@@ -15,6 +15,8 @@ export interface TransportReport {
   readonly available: boolean
   /** What works, or why nothing does, in words. */
   readonly detail: string
+  /** How the two ranks of the measuring job reached each other, in words: 'cma (single copy)'; null without measurements. */
+  readonly route: string | null
   /** Null when there was nothing to measure, or when measuring failed: then `failure` says how. */
   readonly measurements: readonly Measurement[] | null
   readonly thresholds: Thresholds | null
@@ -35,6 +37,7 @@ export function formatReport(report: DoctorReport): string {
   const parts = ['This machine\n', formatFacts(report.facts), '\nTransports\n']
   for (const transport of report.transports) {
     parts.push(`  ${transport.available ? 'works' : 'NO   '}  ${transport.name}: ${transport.detail}\n`)
+    if (transport.route !== null) parts.push(indent(`two ranks talked over ${transport.route}`, '         '))
     if (transport.notices !== '') parts.push(indent(transport.notices, '         '))
     if (transport.failure !== null) parts.push(indent(`a job over it failed: ${transport.failure}`, '         '))
   }
@@ -53,7 +56,8 @@ export function verdict(report: DoctorReport): string {
   if (first === undefined) return 'No transport works here: jobs cannot run. The reasons are above.'
   const better = report.transports.slice(0, report.transports.indexOf(first))
   const instead = better.length === 0 ? '' : ` instead of ${better.map((transport) => transport.name).join(', ')}`
-  const refused = /no single copy/.test(first.detail)
+  // What the two ranks found, not what the probe guessed: permission is a matter between two processes.
+  const refused = first.route?.includes('refused') === true
   const copies = refused ? ' Single copy is refused, so large messages cost two copies; the reason is above.' : ''
   return `Jobs run here, over ${first.name}${instead}.${copies}`
 }

@@ -25,6 +25,7 @@ export async function doctor(options: { json: boolean }): Promise<number> {
               name: provider.name,
               available: false,
               detail: probe.reason,
+              route: null,
               measurements: null,
               thresholds: null,
               notices: '',
@@ -48,7 +49,7 @@ async function measure(
 ): Promise<TransportReport> {
   const stdout = collect()
   const stderr = collect()
-  const unmeasured = { name, available: true, detail, measurements: null, thresholds: null }
+  const unmeasured = { name, available: true, detail, route: null, measurements: null, thresholds: null }
   try {
     const job = await startJob({
       size: 2,
@@ -63,8 +64,8 @@ async function measure(
     if (result.error !== null) {
       return { ...unmeasured, notices: stderr.text(), failure: `${result.error.message} (${result.error.code})` }
     }
-    const { thresholds, measurements } = JSON.parse(stdout.text())
-    return { ...unmeasured, thresholds, measurements, notices: stderr.text(), failure: null }
+    const { route, thresholds, measurements } = JSON.parse(stdout.text())
+    return { ...unmeasured, route, thresholds, measurements, notices: stderr.text(), failure: null }
   } catch (error) {
     return { ...unmeasured, notices: stderr.text(), failure: (error as Error).message }
   }

@@ -186,6 +186,11 @@ export class RankLink implements JobLink {
     this.#write({ type: 'stats', report })
   }
 
+  /** Tells the launcher that an uncaught error, which blames rank `of` (-1: nobody), is about to end this rank. */
+  dying(of: number): void {
+    this.#write({ type: 'dying', of })
+  }
+
   /** Tells the launcher that this rank is about to die of `rank`'s failure (-1: of an abort or the launcher's word). */
   consequence(rank: number): void {
     this.#write({ type: 'consequence', rank })

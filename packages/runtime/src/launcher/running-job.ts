@@ -2,13 +2,13 @@ import os from 'node:os'
 import { type ErrorCode, OnecopyError } from '@onecopy/transport'
 import { FFI_TRANSPORTS } from '../transports.js'
 import { abortText, type LauncherMessage, type RankMessage } from './control-message.js'
-import { pinCommand } from './cores.js'
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import type { JobResult } from './job-result.js'
 import type { JobOptions } from './launch-options.js'
 import { scriptNodeArgs } from './node-command.js'
 import { OutputSink } from './output.js'
-import { LINK_DESCRIPTOR, type RankCommand, type RankEvents, RankProcess } from './rank-process.js'
+import { bootUrl, inheritTransports, rankCommand } from './rank-command.js'
+import { type RankEvents, RankProcess } from './rank-process.js'
 import type { SharedResources } from './shared-resources.js'
 import { type RankReport, statisticsTable } from './statistics.js'
 
@@ -61,6 +61,8 @@ export class RunningJob implements RankEvents {
   #ending: Ending | null = null
   /** The first rank that ended badly without ending the job: after leave(), or with onFailure 'continue'. */
   #firstBad: Ending | null = null
+  /** The first rank that said that an uncaught error is ending it. */
+  #dying: RankProcess | null = null
   #said: Promise<void> = Promise.resolve()
   #finishing = false
   #resolve: (result: JobResult) => void = () => {}
@@ -133,6 +135,9 @@ export class RunningJob implements RankEvents {
       case 'stats':
         this.#reports.set(process.rank, message.report as RankReport)
         break
+      case 'dying':
+        this.#heardDying(process, message.of)
+        break
       case 'consequence':
         break
     }
@@ -159,18 +164,9 @@ export class RunningJob implements RankEvents {
   }
 
   #start(): void {
-    const { options, shared } = { options: this.#options, shared: this.#shared }
-    const transports = shared.transports.map(({ name, prepared }) => ({
-      name,
-      data: prepared.data,
-      descriptor: prepared.descriptor,
-    }))
-    const descriptors: number[] = []
-    const described = transports.map(({ name, data, descriptor }) => {
-      if (descriptor === null) return { name, data, descriptor }
-      descriptors.push(descriptor)
-      return { name, data, descriptor: LINK_DESCRIPTOR + descriptors.length }
-    })
+    const options = this.#options
+    const shared = this.#shared
+    const { transports, descriptors } = inheritTransports(shared)
     let rank = 0
     for (const program of options.programs) {
       const scriptArgs = scriptNodeArgs(program.script)
@@ -188,7 +184,7 @@ export class RunningJob implements RankEvents {
           launcherPid: globalThis.process.pid,
           directory: shared.directory,
           token: shared.token.toString('hex'),
-          transports: described,
+          transports,
           settings: shared.settings,
           deathSignal: transports.some(({ name }) => FFI_TRANSPORTS.has(name)),
         })
@@ -254,11 +250,26 @@ export class RunningJob implements RankEvents {
     this.#stop(failureGraceMs(this.#options.size))
   }
 
+  /** Ranks that die of the same cause, a rank that has left too early, all have a stack to show: one is enough. */
+  #heardDying(process: RankProcess, blamed: number): void {
+    if (this.#dying !== null || this.#ending !== null || this.#options.continueOnFailure) return
+    // Blaming a rank that has not left: that one's failure is the news, and we are about to hear of it.
+    if (blamed >= 0 && !this.#hasLeft(blamed)) return
+    this.#dying = process
+    this.#quieten([process.rank])
+  }
+
+  #hasLeft(rank: number): boolean {
+    const process = this.#ranks[rank]
+    return process !== undefined && (process.left || (process.ended && process.endedWell))
+  }
+
   /** A rank's process ended badly while the job ran. */
   #failed(process: RankProcess): void {
     const culprit = process.consequenceOf
-    const waitForCulprit = culprit !== null && !(this.#ranks[culprit]?.endedWell && this.#ranks[culprit]?.ended)
-    if (waitForCulprit) {
+    const culpritToCome = culprit !== null && !this.#hasLeft(culprit)
+    const anotherCameFirst = this.#dying !== null && this.#dying !== process && !this.#dying.ended
+    if (culpritToCome || anotherCameFirst) {
       // The rank has seen the failure before we have (pidfds are quick). Let the cause be named first.
       this.#after(CULPRIT_MS, () => {
         if (this.#ending === null) this.#declareFailed(process)
@@ -347,6 +358,7 @@ export class RunningJob implements RankEvents {
 
   /** Of the ranks that ended badly, the one that does not say that it died of another. */
   #cause(fallback: RankProcess): RankProcess {
+    if (this.#dying?.endedWell === false) return this.#dying
     return this.#ranks.find((rank) => !rank.endedWell && rank.consequenceOf === null) ?? fallback
   }
 
@@ -429,39 +441,4 @@ export class RunningJob implements RankEvents {
 function exitCodeOf(process: RankProcess): number {
   if (process.signal !== null) return 128 + (os.constants.signals[process.signal as NodeJS.Signals] ?? 0)
   return process.exitCode ?? 1
-}
-
-function bootUrl(): string {
-  return new URL('./boot.js', import.meta.url).href
-}
-
-/** The width of the terminal that the ranks' standard error ends on; undefined when it is none. */
-function terminalColumns(stderr: JobOptions['stderr']): string | undefined {
-  const stream = [process.stdout, process.stderr].find(({ fd, isTTY }) => isTTY && fd === stderr)
-  return stream === undefined ? undefined : String(stream.columns)
-}
-
-function rankCommand(
-  rank: number,
-  nodeArgs: readonly string[],
-  options: JobOptions,
-  descriptors: readonly number[],
-): RankCommand {
-  const pin = options.bindToCores ? pinCommand(rank, options.env) : []
-  const [file, ...args] = [...pin, ...options.wrapper, options.execPath, ...nodeArgs]
-  return {
-    file: file as string,
-    args,
-    cwd: options.cwd,
-    env: {
-      ...options.env,
-      ONECOPY_RANK_LINK: String(LINK_DESCRIPTOR),
-      ONECOPY_RANK: String(rank),
-      ONECOPY_SIZE: String(options.size),
-      // A rank writes to a pipe, so it cannot see for itself whether a person watches.
-      ONECOPY_TERMINAL_COLUMNS: terminalColumns(options.stderr),
-    },
-    stdin: rank === 0 ? options.stdin : 'ignore',
-    descriptors,
-  }
 }

@@ -64,13 +64,15 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   const { settings = {}, wrap = (transport: Transport) => transport, faults, ...network } = options
   const net = createInProcessNetwork({ size, ...network, schedule: (callback) => void setImmediate(callback) })
   const notices: string[] = []
+  // routes are agreed by name, and a transport with faults says so in its name
+  const name = faults === undefined ? 'in-process' : 'in-process with faults'
   const board = new CardBoard(size)
-  const links = Array.from({ length: size }, (_, rank) => new SimulatedLink(rank, size, settings, board, notices))
+  const links = Array.from({ length: size }, (_, rank) => new SimulatedLink(rank, size, name, settings, board, notices))
   board.links = links
   const jobs = await Promise.all(
     links.map((link, rank) =>
       Job.start(link, [
-        providerOf(() => {
+        providerOf(name, () => {
           const transport = wrap(net.transport(rank), rank)
           return faults === undefined ? transport : withFaults(transport, faults(rank))
         }),
@@ -96,9 +98,9 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   }
 }
 
-function providerOf(open: () => Transport): TransportProvider {
+function providerOf(name: string, open: () => Transport): TransportProvider {
   return {
-    name: 'in-process',
+    name,
     probe: () => ({ available: true, detail: 'simulated' }),
     prepare: () => Promise.resolve({ descriptor: null, data: null, release: () => undefined }),
     open: () => Promise.resolve(open()),
@@ -144,7 +146,7 @@ class SimulatedLink implements JobLink {
   readonly launcherPid = null
   readonly directory = ''
   readonly token = new Uint8Array(32)
-  readonly transports: readonly LinkTransport[] = [{ name: 'in-process', descriptor: null, data: null }]
+  readonly transports: readonly LinkTransport[]
   listener: JobListener | null = null
   aborted: string | null = null
   /** The rank has ended: it hears and says nothing any more. */
@@ -156,8 +158,16 @@ class SimulatedLink implements JobLink {
   readonly #board: CardBoard
   readonly #notices: string[]
 
-  constructor(rank: number, size: number, settings: Record<string, string>, board: CardBoard, notices: string[]) {
+  constructor(
+    rank: number,
+    size: number,
+    transport: string,
+    settings: Record<string, string>,
+    board: CardBoard,
+    notices: string[],
+  ) {
     this.rank = rank
+    this.transports = [{ name: transport, descriptor: null, data: null }]
     this.size = size
     this.settings = settings
     this.#board = board

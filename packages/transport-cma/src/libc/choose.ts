@@ -22,7 +22,7 @@ const BINDINGS: readonly (readonly [string, (load: (name: string) => unknown) =>
  * error. Nothing is kept between calls: load once and pass it on.
  * @param choice `koffi`, `ffi-napi` or `none`; by default the environment's `ONECOPY_FFI`, else whatever loads.
  */
-export function loadLibc(choice: string | undefined = process.env['ONECOPY_FFI']): LibcChoice {
+export function loadLibc(choice: string | undefined = process.env.ONECOPY_FFI): LibcChoice {
   if (process.platform !== 'linux') return none(`it needs Linux, and this is ${process.platform}`)
   const numbers = SYSCALL_NUMBERS[process.arch]
   if (numbers === undefined) return none(`it knows the system calls of x64 and arm64, and this is ${process.arch}`)
@@ -31,8 +31,7 @@ export function loadLibc(choice: string | undefined = process.env['ONECOPY_FFI']
   const candidates = BINDINGS.filter(([name]) => asked === null || asked === name)
   if (candidates.length === 0) return none(`ONECOPY_FFI=${choice} is not one of koffi, ffi-napi, none`)
 
-  // A CommonJS build has __filename and no import.meta.url; an ES module has it the other way round.
-  const load = createRequire(typeof __filename === 'string' ? __filename : import.meta.url)
+  const load = createRequire(import.meta.url)
   const failures: string[] = []
   for (const [name, bind] of candidates) {
     try {

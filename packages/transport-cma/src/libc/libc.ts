@@ -1,6 +1,24 @@
-import { AT_FDCWD, F_ADD_SEALS, F_GET_SEALS, FUTEX_WAIT, FUTEX_WAKE } from './numbers.js'
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED } from './numbers.js'
-import { MFD_ALLOW_SEALING, POLLIN, PROT_READ, PROT_WRITE, S_IFIFO, type SyscallNumbers } from './numbers.js'
+import {
+  AT_FDCWD,
+  F_ADD_SEALS,
+  F_GET_SEALS,
+  F_SETFD,
+  FD_CLOEXEC,
+  FUTEX_WAIT,
+  FUTEX_WAKE,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  POLLIN,
+  PROT_READ,
+  PROT_WRITE,
+  S_IFIFO,
+  type SyscallNumbers,
+} from './numbers.js'
 
 /** Where the two fields of C's `struct iovec` lie, in bytes: asked of the binding, not assumed. */
 export interface IovecLayout {
@@ -100,9 +118,15 @@ export class Libc {
     return this.#binding.syscall(this.#numbers.munmap, address, byteLength, 0, 0, 0, 0)
   }
 
-  /** A nameless file in memory that may be sealed and is inherited over exec. @returns the descriptor. */
+  /** A nameless file in memory that may be sealed; closed on exec, so that only `stdio` of spawn hands it on. @returns the descriptor. */
   memfdCreate(label: string): number {
-    return this.#binding.syscall(this.#numbers.memfdCreate, this.#cString(label), MFD_ALLOW_SEALING, 0, 0, 0, 0)
+    const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING
+    return this.#binding.syscall(this.#numbers.memfdCreate, this.#cString(label), flags, 0, 0, 0, 0)
+  }
+
+  /** Keeps a descriptor from the processes that this one starts. */
+  closeOnExec(descriptor: number): number {
+    return this.#binding.syscall(this.#numbers.fcntl, descriptor, F_SETFD, FD_CLOEXEC, 0, 0, 0)
   }
 
   ftruncate(descriptor: number, byteLength: number): number {

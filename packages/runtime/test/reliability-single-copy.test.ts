@@ -1,0 +1,224 @@
+// RELIABILITY.md, rows 20 to 28 and 31: single copy refused, in part, late, or with nonsense for an answer.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { bundledScript } from './support/bundle.js'
+import type { CallFaults } from './support/call-faults.js'
+import { runCommand } from './support/command.js'
+import {
+  callFaultEnvironment,
+  noticesOf,
+  reportsOf,
+  requireCommand,
+  requireUser,
+  runTraffic,
+  skipBecause,
+  USERS,
+  useCleanRoom,
+  userName,
+} from './support/reliability.js'
+import { type Answer, canFilter } from './support/system-call-filter.js'
+
+const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const
+const SINGLE_COPY = 'cma (single copy)'
+const midMessage = bundledScript('ranks/reliability-mid-message.ts')
+/** What every rank receives is the same whichever way it comes. */
+const hashes = new Map<string, string>()
+
+/** Remembers the hash chains of the first job, and compares those of later ones, by rank. */
+function assertSameData(reports: ReturnType<typeof reportsOf>, plan: string): void {
+  for (const { rank, hash } of reports) {
+    const key = `${plan}, rank ${rank}`
+    if (!hashes.has(key)) hashes.set(key, hash)
+    assert.equal(hash, hashes.get(key), key)
+  }
+}
+
+describe('single copy', () => {
+  const held = useCleanRoom()
+
+  before(function () {
+    if (!canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
+  })
+
+  it('carries the long messages of a healthy job, and says nothing', async () => {
+    const run = await runTraffic(held.room, {})
+    const reports = reportsOf(run)
+    assertSameData(reports, '2 rounds')
+    for (const { transports, bytesSingleCopy } of reports) {
+      assert.deepEqual(new Set(transports), new Set(['self', SINGLE_COPY]))
+      assert.ok(bytesSingleCopy > 1e6)
+    }
+    assert.equal(run.stderr, '')
+  })
+
+  for (const answer of ['EPERM', 'ENOSYS'] as const) {
+    it(`is given up in the middle of a message when it turns out ${answer}`, async () => {
+      const env = { ...held.room.env, OC_TEST_ANSWER: answer }
+      const run = await runCommand(['run', '-n', '2', midMessage, 'denied'], { env })
+      assert.equal(run.exitCode, 0, run.stderr)
+      const { told } = JSON.parse(run.stdout) as { told: Record<string, number> }
+      const { byteLength, bytesSingleCopy, bytesStreamed } = told as Record<string, number>
+      assert.equal((bytesSingleCopy as number) + (bytesStreamed as number), byteLength)
+      assert.ok((bytesStreamed as number) > 0, run.stdout)
+      assert.equal(noticesOf(run).length, 1, run.stderr)
+    })
+  }
+
+  const faults: [string, CallFaults, boolean][] = [
+    ['is retried on EINTR', { calls: BOTH_CALLS, fault: 'EINTR', after: 0, every: 2 }, true],
+    ['is retried on EAGAIN and ENOMEM', { calls: BOTH_CALLS, fault: 'ENOMEM', after: 1, every: 3 }, true],
+    ['goes on after short counts', { calls: BOTH_CALLS, fault: 'short', after: 0, every: 1 }, true],
+    ['is given up when ENOMEM does not end', { calls: BOTH_CALLS, fault: 'ENOMEM', after: 12, every: 1 }, false],
+    ['is given up when EPERM comes after some calls', { calls: BOTH_CALLS, fault: 'EPERM', after: 7, every: 1 }, false],
+  ]
+  for (const [what, plan, stays] of faults) {
+    it(what, async () => {
+      const run = await runTraffic(held.room, { env: callFaultEnvironment(plan) })
+      const reports = reportsOf(run)
+      assertSameData(reports, '2 rounds')
+      for (const { transports } of reports) assert.equal(transports.includes(SINGLE_COPY), stays, transports.join())
+      assert.equal(noticesOf(run).length, stays ? 0 : 1, run.stderr)
+    })
+  }
+
+  it('ends only the message whose memory is gone, on both sides', async () => {
+    const env = { ...held.room.env, ...callFaultEnvironment(null) }
+    const run = await runCommand(['run', '-n', '2', midMessage, 'unmapped'], { env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    for (const line of run.stdout.trim().split('\n')) {
+      assert.deepEqual(JSON.parse(line).told, ['arrived', 'arrived', 'ERR_BUFFER_GONE', 'arrived'])
+    }
+  })
+
+  for (const cma of ['on', 'off']) {
+    it(`of thousands of pieces (ONECOPY_CMA=${cma})`, async () => {
+      const env = { ...held.room.env, ONECOPY_CMA: cma }
+      const run = await runCommand(['run', '-n', '2', midMessage, 'pieces'], { env })
+      assert.equal(run.exitCode, 0, run.stderr)
+      assert.equal((JSON.parse(run.stdout) as { told: number }).told >= 4 * 5000 * 5000 / 2, cma === 'on')
+    })
+  }
+})
+
+for (const uid of USERS) {
+  describe(`single copy refused, as ${userName(uid)}`, () => {
+    const held = useCleanRoom()
+    const user = uid === undefined ? {} : { uid }
+
+    before(function () {
+      requireUser(this, uid)
+      if (!canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
+    })
+
+    const answers: Answer[] = ['EPERM', 'ENOSYS', 'EACCES', 'zero']
+    for (const answer of answers) {
+      it(`to all ranks, answer ${answer}`, async () => {
+        const rules = BOTH_CALLS.map((call) => ({ call, answer }))
+        const run = await runTraffic(held.room, { ...user, filter: { rules } })
+        const reports = reportsOf(run)
+        assertSameData(reports, '2 rounds')
+        assert.equal(noticesOf(run).length, 1, run.stderr)
+        for (const { bytesSingleCopy, transports } of reports) {
+          assert.equal(bytesSingleCopy, 0)
+          assert.ok(transports.every((text) => text === 'self' || text.startsWith('cma (rings')), transports.join())
+        }
+      })
+    }
+
+    it('by a filter that kills whoever tries', async () => {
+      const rules = BOTH_CALLS.map((call) => ({ call, answer: 'kill' as const }))
+      const run = await runTraffic(held.room, { ...user, filter: { rules } })
+      assertSameData(reportsOf(run), '2 rounds')
+      assert.equal(noticesOf(run).length, 1, run.stderr)
+    })
+
+    it('by ONECOPY_CMA=off, where a filter kills whoever tries', async () => {
+      const rules = BOTH_CALLS.map((call) => ({ call, answer: 'kill' as const }))
+      const run = await runTraffic(held.room, { ...user, filter: { rules }, env: { ONECOPY_CMA: 'off' } })
+      assertSameData(reportsOf(run), '2 rounds')
+      assert.equal(run.stderr, '')
+    })
+
+    it('for writing only: reading goes on', async () => {
+      const run = await runTraffic(held.room, { ...user, filter: { rules: [{ call: 'process_vm_writev', answer: 'EPERM' }] } })
+      const reports = reportsOf(run)
+      assertSameData(reports, '2 rounds')
+      for (const { transports } of reports) assert.deepEqual(new Set(transports), new Set(['self', SINGLE_COPY]))
+      assert.ok(noticesOf(run).length <= 1, run.stderr)
+    })
+
+    it('for one peer and one direction only: everybody else keeps it', async () => {
+      const rules = BOTH_CALLS.map((call) => ({ call, answer: 'EPERM' as const, peer: 1 }))
+      const run = await runTraffic(held.room, { ...user, lateFilter: { round: 0, ranks: [0], rules } })
+      const [zero, one, two] = reportsOf(run).map(({ transports }) => transports)
+      assertSameData(reportsOf(run), '2 rounds')
+      assert.match(zero?.[1] as string, /rings; single copy refused: .*EPERM/)
+      assert.equal(zero?.[2], SINGLE_COPY)
+      assert.deepEqual(one, [SINGLE_COPY, 'self', SINGLE_COPY])
+      assert.deepEqual(two, [SINGLE_COPY, SINGLE_COPY, 'self'])
+      assert.equal(noticesOf(run).length, 1, run.stderr)
+    })
+
+    it('from the second round on, in one rank', async () => {
+      const rules = BOTH_CALLS.map((call) => ({ call, answer: 'EPERM' as const }))
+      const run = await runTraffic(held.room, { ...user, lateFilter: { round: 1, ranks: [2], rules } })
+      const [zero, , two] = reportsOf(run)
+      assertSameData(reportsOf(run), '2 rounds')
+      assert.equal(zero?.transports[1], SINGLE_COPY)
+      assert.match(two?.transports[0] as string, /rings; single copy refused/)
+      assert.ok((two?.bytesSingleCopy as number) > 0 && (two?.bytesStreamed as number) > 0, run.stdout)
+      assert.equal(noticesOf(run).length, 1, run.stderr)
+    })
+
+    it('by a user namespace of each rank’s own', async function () {
+      requireCommand(this, 'unshare', '-U', '-r', 'true')
+      await assertFallsBack(['--wrapper', 'unshare -U -r'])
+    })
+
+    it('by a pid namespace of each rank’s own', async function () {
+      const wrapper = uid === undefined ? 'unshare -p -f' : 'unshare -U -r -p -f'
+      requireCommand(this, ...wrapper.split(' '), 'true')
+      await assertFallsBack(['--wrapper', wrapper])
+    })
+
+    it('by a pid namespace with a /proc of each rank’s own', async function () {
+      const wrapper = `${uid === undefined ? 'unshare' : 'unshare -U -r'} -p -f --mount-proc`
+      requireCommand(this, ...wrapper.split(' '), 'true')
+      await assertFallsBack(['--wrapper', wrapper])
+    })
+
+    it('by another group of each rank', async function () {
+      if (uid !== undefined) skipBecause(this, 'only root can give a process another group')
+      const wrapper = path.join(held.room.folder, 'group.sh')
+      const become = 'setpriv --regid $((62000 + ONECOPY_RANK)) --clear-groups --bounding-set -all --inh-caps -all'
+      fs.writeFileSync(wrapper, `#!/bin/sh\nexec ${become} -- "$@"\n`, { mode: 0o755 })
+      const run = await runTraffic(held.room, { flags: ['--wrapper', wrapper] })
+      // Root in another group may read whom it likes; what counts is that the data is right.
+      assertSameData(reportsOf(run), '2 rounds')
+    })
+
+    it('by a rank that is not dumpable', async function () {
+      const flags = [`--node-arg=--import=file://${bundledScript('support/dumpable-preload.ts')}`]
+      const run = await runTraffic(held.room, { ...user, flags, env: { OC_TEST_UNDUMPABLE: '1' } })
+      const [zero, one] = reportsOf(run).map(({ transports }) => transports)
+      assertSameData(reportsOf(run), '2 rounds')
+      if (uid === undefined) return
+      assert.match(zero?.[1] as string, /rings; single copy refused: .*EPERM/)
+      assert.equal(zero?.[2], SINGLE_COPY)
+      assert.deepEqual(one, [SINGLE_COPY, 'self', SINGLE_COPY])
+    })
+
+    async function assertFallsBack(flags: string[]): Promise<void> {
+      const run = await runTraffic(held.room, { ...user, flags })
+      const reports = reportsOf(run)
+      assertSameData(reports, '2 rounds')
+      for (const { rank, transports } of reports) {
+        for (const [peer, text] of transports.entries()) {
+          if (peer !== rank) assert.match(text, /^cma \(rings; single copy refused: /, `rank ${rank} to ${peer}`)
+        }
+      }
+      assert.equal(noticesOf(run).length, 1, run.stderr)
+    }
+  })
+}

@@ -1,0 +1,43 @@
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { buildSync } from 'esbuild'
+
+const require = createRequire(import.meta.url)
+const LIBRARY = pathToFileURL(fileURLToPath(new URL('../../dist/index.js', import.meta.url))).href
+
+/**
+ * Gives the path of a script of this folder's tests as one plain JavaScript module, with its relative imports in it and its
+ * packages named by their place: it runs from anywhere, as any user, and starts five times faster than through tsx.
+ * @param name relative to `test/`, as in `ranks/reliability-traffic.ts`.
+ */
+export function bundledScript(name: string): string {
+  const source = fileURLToPath(new URL(`../${name}`, import.meta.url))
+  const { outputFiles } = buildSync({
+    entryPoints: [source],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    write: false,
+  })
+  const text = outputFiles[0]?.text ?? ''
+  const placed = text.replace(/^(import .* from |import )"([^".][^"]*)";$/gm, (_line, head: string, specifier: string) => {
+    return `${head}"${placeOf(specifier)}";`
+  })
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-script-'))
+  fs.chmodSync(folder, 0o755)
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+  const script = path.join(folder, path.basename(name).replace(/\.ts$/, '.mjs'))
+  fs.writeFileSync(script, placed)
+  return script
+}
+
+function placeOf(specifier: string): string {
+  if (specifier.startsWith('node:')) return specifier
+  if (specifier === 'onecopy') return LIBRARY
+  return pathToFileURL(require.resolve(specifier)).href
+}
