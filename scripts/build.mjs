@@ -16,6 +16,18 @@ const require = createRequire(import.meta.url)
 
 /** Where a package's twins begin: its entry points, as far as they exist. */
 const ENTRY_POINTS = ['index.js', 'compliance/index.js']
+/**
+ * What `import` loads, bundled per package: a rank is a process, and reading some hundred small modules is most of what its
+ * start costs. Entry points of one package share their common code in chunks, so that a class exists once.
+ */
+const BUNDLED = [
+  'index.js',
+  'compliance/index.js',
+  'deadly-filter-child.js',
+  ...['boot', 'cli', 'doctor-job', 'launch'].map((name) => `launcher/${name}.js`),
+]
+/** Beside dist and as deep, so that `new URL('./x.js', import.meta.url)` finds the same things from both. */
+const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
 const STAMP = 'commonjs.tsbuildinfo'
 const OUTPUT = /\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?$/
@@ -86,7 +98,30 @@ async function writeTwins(folder) {
   for (const path of files(dist)) {
     if (path.endsWith('.d.ts')) writeDeclarationTwin(path)
   }
+  await writeBundle(folder)
   writeFileSync(join(dist, STAMP), '')
+}
+
+async function writeBundle(folder) {
+  const dist = join(folder, 'dist')
+  const outdir = join(folder, BUNDLE_FOLDER)
+  const entryPoints = BUNDLED.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
+  rmSync(outdir, { recursive: true, force: true })
+  await build({
+    entryPoints,
+    outbase: dist,
+    outdir,
+    // modules of the launcher look for their neighbours; elsewhere it makes no difference
+    chunkNames: entryPoints.some((path) => path.includes('launcher')) ? 'launcher/[name]-[hash]' : '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: true,
+    logLevel: 'warning',
+  })
 }
 
 /** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */
@@ -126,6 +161,7 @@ function isUpToDate(dist) {
   if (!existsSync(stamp) || !existsSync(join(dist, 'index.cjs'))) return false
   const builtAt = statSync(stamp).mtimeMs
   if (statSync(fileURLToPath(import.meta.url)).mtimeMs > builtAt) return false
+  if (!existsSync(join(dist, '..', BUNDLE_FOLDER, 'index.js'))) return false
   return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
 }
 

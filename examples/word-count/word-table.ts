@@ -38,7 +38,8 @@ export interface PackedTable {
 
 /**
  * Counts words in bytes of UTF-8, without making a string per word: the words' bytes lie one after the other in one array, and
- * a hash table of their numbers finds them. About six times as fast as a regular expression and a Map.
+ * a hash table of their numbers finds them. More than three times as fast as a regular expression and a Map (31 against 9 MB/s,
+ * over this repository's node_modules on a busy core).
  */
 export class WordTable {
   #letters = new Uint8Array(1 << 16)

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../dist/launcher/cli.js'
+import { main } from '../bundle/launcher/cli.js'
 
 process.exitCode = await main(process.argv.slice(2))

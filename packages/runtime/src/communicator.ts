@@ -1,12 +1,13 @@
 import { OnecopyError } from '@onecopy/transport'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as collectives from './collectives/index.js'
-import { ANY_SOURCE, ANY_TAG, type IN_PLACE } from './constants.js'
+import { checkView } from './arguments.js'
+import { ANY_SOURCE, ANY_TAG, type IN_PLACE, PROC_NULL } from './constants.js'
 import type { Job } from './job.js'
 import { MatchedMessage } from './matched-message.js'
 import type { Message } from './message.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
-import { MAX, type Operation } from './operation.js'
+import type { Operation } from './operation.js'
 import { PersistentRequest } from './persistent-request.js'
 import { BUFFERED, PointToPoint, type SendrecvOptions, type WaitOptions } from './point-to-point.js'
 import { MESSAGE_OF, type Request, type RequestRecord, VALUE_OF } from './request.js'
@@ -151,7 +152,7 @@ export class Communicator {
   /** Makes progress once; the matching message's status, or null at once. @see MPI 4.1, 3.8.1 */
   iprobe(source: number = ANY_SOURCE, tag: number = ANY_TAG): Status | null {
     const found = this.#base.lookFor(source, tag, false)
-    return found === null ? null : this.#base.statusOf(found)
+    return found === null && source !== PROC_NULL ? null : this.#base.statusOf(found)
   }
 
   /** Waits for a matching message and takes it: only the holder can then receive it. @see MPI 4.1, 3.8.2 */
@@ -163,7 +164,7 @@ export class Communicator {
   /** Makes progress once; takes the matching message, or null at once. @see MPI 4.1, 3.8.2 */
   improbe(source: number = ANY_SOURCE, tag: number = ANY_TAG): MatchedMessage | null {
     const found = this.#base.lookFor(source, tag, true)
-    return found === null ? null : new MatchedMessage(this.#base, found)
+    return found === null && source !== PROC_NULL ? null : new MatchedMessage(this.#base, found)
   }
 
   /**
@@ -195,6 +196,7 @@ export class Communicator {
 
   /** A receive that can be started again and again. @see MPI 4.1, 3.9 */
   recvInit(view: View, source: number = ANY_SOURCE, tag: number = ANY_TAG): PersistentRequest<Status> {
+    checkView('view', view)
     this.#base.checkReceive(source, tag)
     return new PersistentRequest(() => this.#base.recvInto(view, source, tag))
   }
@@ -309,20 +311,26 @@ export class Communicator {
 
   /** A communicator with the same ranks and a life of its own. Every rank calls it. @see MPI 4.1, 7.4.2 */
   dup(): Request<Communicator> {
-    const proposal = this.#job.nextContext
-    return this.#collective((exchange) => duplicate(exchange, proposal, (context) => this.#sibling(context)))
+    return this.#collective((exchange) => {
+      const context = this.rank === 0 ? this.#job.newContext() : -1
+      return duplicate(exchange, context, (agreed) => this.#sibling(agreed))
+    })
   }
 
   /**
-   * Gives the communicator up: calls to it throw from now on. Messages that nobody has received are gone.
+   * Gives the communicator up: calls to it throw from now on, receives and probes that wait fail with ERR_CLOSED. Messages
+   * that nobody has received are gone.
    * @see MPI 4.1, 7.4.3
    */
   free(): void {
     this.#base.open()
     if (this.#base.context === WORLD_CONTEXT) throw new TypeError('the world cannot be freed: use finalize()')
-    this.#base.closed = new TypeError(`communicator '${this.name}' has been freed`)
-    this.#base.engine.dropContext(this.#base.context)
-    this.#base.engine.dropContext(this.#base.context + 1)
+    const message = `communicator '${this.name}' has been freed`
+    const freed = new OnecopyError('ERR_CLOSED', message)
+    this.#base.closed = new TypeError(message)
+    this.#base.freed = freed
+    this.#base.engine.dropContext(this.#base.context, freed)
+    this.#base.engine.dropContext(this.#base.context + 1, freed)
   }
 
   /** How messages travel to `rank`, in words: 'cma (single copy)', 'cma (rings: …)', 'pipe', 'self'. */
@@ -378,7 +386,6 @@ export class Communicator {
 
   #sibling(context: number): Communicator {
     const { engine, rank, members, size } = this.#base
-    this.#job.nextContext = context + CONTEXTS_PER_COMMUNICATOR
     return new Communicator(this.#job, new PointToPoint(engine, rank, context, members, size), `dup of ${this.name}`)
   }
 
@@ -391,12 +398,11 @@ export class Communicator {
 export const WORLD_CONTEXT = 0
 export const CONTEXTS_PER_COMMUNICATOR = 2
 
-/** Agrees on the first context number that is free everywhere. */
+/** Takes rank 0's context number, which nobody else can have made: so any number of these may go on at once. */
 function* duplicate(
   exchange: Exchange,
-  proposal: number,
+  context: number,
   make: (context: number) => Communicator,
 ): Schedule<Communicator> {
-  const agreed = (yield* collectives.allreduce(exchange, proposal, MAX)) as number
-  return make(agreed)
+  return make(yield* collectives.bcast(exchange, context, 0))
 }

@@ -30,11 +30,10 @@ export class Job {
   readonly engine: ProgressEngine
   readonly thresholds: Thresholds
   readonly world: Communicator
-  /** The first context number that this rank has not used: see Communicator.dup. */
-  nextContext = WORLD_CONTEXT + CONTEXTS_PER_COMMUNICATOR
   readonly #routes: Routes
   readonly #messenger: Messenger
   readonly #worldBase: PointToPoint
+  #contextsMade = 0
   #finalizing: Promise<void> | null = null
 
   /** Opens transports, meets the other ranks, and gives the job with its world. */
@@ -58,6 +57,19 @@ export class Job {
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded })
     this.#worldBase = new PointToPoint(this.engine, link.rank, WORLD_CONTEXT, null, link.size)
     this.world = new Communicator(this, this.#worldBase, 'world')
+  }
+
+  /**
+   * A context number that no rank has ever used: each rank makes its own, so nothing has to be agreed.
+   * @throws OnecopyError ERR_LIMIT after 2^30 / size of them.
+   */
+  newContext(): number {
+    const { rank, size } = this.link
+    const communicator = 1 + this.#contextsMade * size + rank
+    const context = WORLD_CONTEXT + communicator * CONTEXTS_PER_COMMUNICATOR
+    if (context > CONTEXT_MAX) throw new OnecopyError('ERR_LIMIT', 'this rank has made all the communicators it can')
+    this.#contextsMade++
+    return context
   }
 
   describeRoute(rank: number): string {
@@ -113,6 +125,9 @@ export class Job {
     this.link.stats({ ...numbers, transports: Object.keys(bytesByTransport).join(',') })
   }
 }
+
+/** Contexts travel as an int32, and each communicator uses two. */
+const CONTEXT_MAX = 2 ** 31 - CONTEXTS_PER_COMMUNICATOR
 
 function describeTransport(transport: Transport, rank: number): string {
   const { name, remoteMemory } = transport

@@ -30,6 +30,7 @@ export class LoopDriver {
   readonly #wake = () => this.#onWake()
   #scheduled = false
   #armed = false
+  #stopped = false
   #hotUntil = 0
 
   constructor(engine: LoopProgress, crowded: boolean) {
@@ -39,13 +40,14 @@ export class LoopDriver {
 
   /** Makes sure that progress is made from now on, until nobody waits any more. */
   activate(): void {
-    if (this.#scheduled) return
+    if (this.#scheduled || this.#stopped) return
     this.#hotUntil = 0
     this.#schedule()
   }
 
-  /** Takes back what is armed; for the end of the job. */
+  /** Never drives again: the end of the job. */
   stop(): void {
+    this.#stopped = true
     this.#disarm()
   }
 
@@ -56,6 +58,7 @@ export class LoopDriver {
 
   #onTurn(): void {
     this.#scheduled = false
+    if (this.#stopped) return
     const engine = this.#engine
     const start = performance.now()
     if (this.#hotUntil === 0) this.#hotUntil = start + HOT_MILLISECONDS

@@ -59,10 +59,18 @@ export class MatchedMessage {
   }
 
   #receive(mode: number, view: ArrayBufferView | null): RequestRecord {
-    if (this.#isNone) return this.#pointToPoint.completed(mode === INTO ? this.status : undefined)
+    if (this.#isNone) return this.#pointToPoint.completed(nothing(mode, this.status))
     const arrival = this.#arrival
     if (arrival === null) throw new TypeError('this message has been received already')
     this.#arrival = null
     return this.#pointToPoint.receiveArrival(arrival, mode, view)
   }
+}
+
+/** What a receive from PROC_NULL gives. */
+function nothing(mode: number, status: Status): unknown {
+  if (mode === VALUE_OF) return undefined
+  if (mode === INTO) return status
+  const { source, tag, byteLength } = status
+  return { data: undefined, source, tag, byteLength }
 }

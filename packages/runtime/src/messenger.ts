@@ -118,8 +118,14 @@ export class Messenger implements FrameReceiver {
     return queues
   }
 
-  /** Forgets a context; its unreceived messages are gone. */
-  dropContext(context: number): void {
+  /** Forgets a context: its posted receives fail with `error`, its unreceived messages are gone. */
+  dropContext(context: number, error: OnecopyError): void {
+    const queues = this.queues(context)
+    for (const request of queues.withdraw(() => true)) request.fail(error)
+    for (const arrival of queues.arrivals()) {
+      queues.remove(arrival)
+      this.#discard(arrival)
+    }
     this.#contexts.delete(context)
     this.#lastContext = -1
     this.#lastQueues = null
@@ -197,6 +203,17 @@ export class Messenger implements FrameReceiver {
       if (arrival.claimant !== null) return
     }
     this.#recycle(arrival)
+  }
+
+  /** Lets go of a message that nobody will receive, so that its sender does not wait for ever. */
+  #discard(arrival: Arrival): void {
+    if (arrival.local !== null) {
+      if (!arrival.local.done) arrival.local.complete(undefined)
+      return
+    }
+    const link = this.link(arrival.peer)
+    if (arrival.payload !== null) this.eager.consumed(link, arrival.byteLength)
+    this.eager.acknowledge(link, arrival.sendId)
   }
 
   /** Fails the posted receives for which `reason` gives an error. */

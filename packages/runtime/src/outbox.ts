@@ -6,6 +6,9 @@ import type { RequestRecord } from './request.js'
 
 const NOTHING = new Uint8Array(0)
 
+/** Sent frames that may stand at a backlog's front before they are cut off: cutting one by one is quadratic. */
+const FRAMES_PER_CUT = 1024
+
 /** Gets frames out in order: at once where there is room, else from a backlog that the engine keeps pushing. */
 export class Outbox {
   /** The header of the next frame: filled in by the protocols, copied out by the transport. */
@@ -54,7 +57,7 @@ export class Outbox {
     let sent = 0
     for (const link of this.#waiting) {
       const backlog = link.backlog
-      let next = 0
+      let next = link.backlogSent
       while (next < backlog.length) {
         const frame = backlog[next]!
         const fits = link.transport.trySend(
@@ -67,11 +70,19 @@ export class Outbox {
         )
         if (!fits) break
         next++
+        sent++
         if (frame.request !== null) frame.request.complete(undefined)
       }
-      if (next > 0) backlog.splice(0, next)
-      sent += next
-      if (backlog.length === 0) this.#waiting.delete(link)
+      if (next === backlog.length) {
+        backlog.length = 0
+        link.backlogSent = 0
+        this.#waiting.delete(link)
+      } else if (next >= FRAMES_PER_CUT) {
+        backlog.splice(0, next)
+        link.backlogSent = 0
+      } else {
+        link.backlogSent = next
+      }
     }
     return sent
   }
@@ -84,13 +95,18 @@ export class Outbox {
     if (frame === undefined || (frame.words[0]! & KIND_MASK) !== EAGER) return false
     link.backlog.splice(at, 1)
     link.eagerOutstanding -= frame.byteLength + EAGER_OVERHEAD_BYTES
-    if (link.backlog.length === 0) this.#waiting.delete(link)
+    if (link.backlog.length === link.backlogSent) {
+      link.backlog.length = 0
+      link.backlogSent = 0
+      this.#waiting.delete(link)
+    }
     return true
   }
 
   /** Drops everything for a peer that has ended; its requests fail. */
   drop(link: PeerLink, error: unknown): void {
     this.#waiting.delete(link)
+    link.backlogSent = 0
     for (const frame of link.backlog.splice(0)) {
       if (frame.request !== null && !frame.request.done) frame.request.fail(error)
     }

@@ -30,6 +30,8 @@ export class PeerLink {
   readonly remote: RemoteMemory | null
   /** Frames waiting for room, in order. */
   readonly backlog: BacklogFrame[] = []
+  /** How many of them, from the front, have gone out: they are dropped many at a time. */
+  backlogSent = 0
   /** Eager bytes sent that the peer has not said it has received. */
   eagerOutstanding = 0
   /** Eager bytes received that we have not yet told the peer about. */

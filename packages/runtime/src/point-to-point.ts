@@ -1,3 +1,4 @@
+import type { OnecopyError } from '@onecopy/transport'
 import type { Arrival } from './arrival.js'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
@@ -48,6 +49,8 @@ export class PointToPoint {
   readonly #spare: RequestRecord[] = []
   /** Set by free() and finalize(): what every further call throws. */
   closed: Error | null = null
+  /** Set by free(): what waits at that moment fails with it. */
+  freed: OnecopyError | null = null
 
   constructor(engine: ProgressEngine, rank: number, context: number, members: readonly number[] | null, size: number) {
     this.engine = engine
@@ -83,7 +86,7 @@ export class PointToPoint {
     const record = this.#start(data, dest, tag, sendMode, false)
     if (record.done && record.error === undefined) return record
     this.engine.began(record)
-    if (sendMode === BUFFERED) {
+    if (sendMode === BUFFERED && !record.done) {
       // the copy is ours and on its way: the caller is done
       record.observed = true
       return this.completed(undefined)
@@ -186,9 +189,10 @@ export class PointToPoint {
 
   sendrecv(data: unknown, dest: number, source: number, options: SendrecvOptions): RequestRecord {
     const { sendTag = 0, recvTag = ANY_TAG } = options
-    this.checkSend(dest, sendTag)
-    const receive = this.recv(VALUE_OF, source, recvTag, options)
-    return this.#both(this.send(data, dest, sendTag, STANDARD, options), receive)
+    this.checkReceive(source, recvTag)
+    // the send first: it may throw over its data, and must not leave a receive behind
+    const send = this.send(data, dest, sendTag, STANDARD, options)
+    return this.#both(send, this.recv(VALUE_OF, source, recvTag, options))
   }
 
   sendrecvInto(
@@ -199,9 +203,11 @@ export class PointToPoint {
     options: SendrecvOptions,
   ): RequestRecord {
     const { sendTag = 0, recvTag = ANY_TAG } = options
-    this.checkSend(dest, sendTag)
-    const receive = this.recvInto(view, source, recvTag, options)
-    return this.#both(this.send(data, dest, sendTag, STANDARD, options), receive)
+    checkView('view', view)
+    this.checkReceive(source, recvTag)
+    const into = this.#bytes(view)
+    const send = this.send(data, dest, sendTag, STANDARD, options)
+    return this.#both(send, this.#post(INTO, into, source, recvTag, options))
   }
 
   sendrecvReplace(view: ArrayBufferView, dest: number, source: number, options: SendrecvOptions): RequestRecord {
@@ -250,7 +256,7 @@ export class PointToPoint {
       look: () => {
         if (record.done) return true
         const found = this.find(worldSource, tag, take)
-        const hopeless = found === null ? engine.hopeless(this.context, worldSource) : null
+        const hopeless = found === null ? (this.freed ?? engine.hopeless(this.context, worldSource)) : null
         if (found !== null) record.complete(made(found))
         else if (hopeless !== null) record.fail(hopeless)
         return record.done

@@ -128,7 +128,9 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
 
   giveUp(request: RequestRecord, reason: unknown): void {
-    if (!request.done) this.messenger.giveUp(request, reason)
+    if (request.done) return
+    if (this.#watchers.delete(request.detail as Watcher)) request.failCancelled(reason)
+    else this.messenger.giveUp(request, reason)
   }
 
   /** Posts a receive; it fails at once when nobody is left who could send to it. */
@@ -161,9 +163,11 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#members.set(context, members)
   }
 
-  dropContext(context: number): void {
+  /** Forgets a context: what waits on it fails with `error`. */
+  dropContext(context: number, error: OnecopyError): void {
     this.#members.delete(context)
-    this.messenger.dropContext(context)
+    this.messenger.dropContext(context, error)
+    for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
   }
 
   // --- endings
@@ -207,6 +211,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   stop(error: OnecopyError): void {
     this.#failJob(error)
     this.#stopped = true
+    this.#toDrain.length = 0
+    this.#ready.length = 0
     this.#loop.stop()
     this.link.unref()
   }

@@ -109,6 +109,11 @@ export class Rendezvous {
   begin(link: PeerLink, arrival: Arrival, request: RequestRecord): void {
     const { type, flags, byteLength, sendId, tag } = arrival
     this.#delivery.describe(request, link.rank, tag, byteLength)
+    if (link.ended !== null) {
+      // announced before its sender ended: there is nobody left to fetch it from
+      request.fail(link.ended)
+      return
+    }
     const refusal = this.#delivery.refusal(request, type, byteLength)
     if (refusal !== null) {
       this.#finish(link, sendId, OUTCOME_DONE)
@@ -298,6 +303,11 @@ export class Rendezvous {
   #pull(incoming: Incoming, from: number): void {
     incoming.startStream(from)
     this.#incoming.delete(incoming)
+    if (incoming.whole) {
+      // an empty message: nothing will come that could conclude it
+      this.#concludeIfWhole(incoming)
+      return
+    }
     const words = this.#words
     words[0] = PULL
     words[1] = incoming.sendId

@@ -38,7 +38,7 @@ export class SyncCommunicator {
 
   /** Copies `data` and returns at once. @see MPI 4.1, 3.4 */
   bsend(data: unknown, dest: number, tag = 0): void {
-    this.#base.send(data, dest, tag, BUFFERED)
+    this.#base.send(data, dest, tag, BUFFERED).waitSync()
   }
 
   /** Ready mode; works like `send`. @see MPI 4.1, 3.4 */

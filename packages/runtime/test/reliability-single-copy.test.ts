@@ -59,8 +59,9 @@ describe('single copy', () => {
       assert.equal(run.exitCode, 0, run.stderr)
       const { told } = JSON.parse(run.stdout) as { told: Record<string, number> }
       const { byteLength, bytesSingleCopy, bytesStreamed } = told as Record<string, number>
-      assert.equal((bytesSingleCopy as number) + (bytesStreamed as number), byteLength)
-      assert.ok((bytesStreamed as number) > 0, run.stdout)
+      // The half that the sender had begun to write may come once more.
+      assert.ok((bytesSingleCopy as number) + (bytesStreamed as number) >= (byteLength as number), run.stdout)
+      assert.ok((bytesSingleCopy as number) > 0 && (bytesStreamed as number) > 0, run.stdout)
       assert.equal(noticesOf(run).length, 1, run.stderr)
     })
   }

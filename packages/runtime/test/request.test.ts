@@ -131,6 +131,7 @@ describe('requests', () => {
   it('are waited for and tested in groups', async () => {
     await simulate(2, {}, async (world, rank) => {
       const other = 1 - rank
+      await world.barrier()
       assert.deepEqual([waitAnySync([]), waitSomeSync([]), testAll([]), testAny([]), testSome([])], [null, [], true, -1, []])
       const receives = [1, 2, 3].map((tag) => world.recv(other, tag))
       assert.equal(testAll(receives), false)
@@ -139,6 +140,7 @@ describe('requests', () => {
       assert.deepEqual([testSome(receives), testAll(receives), receives[1]?.test()], [[1], false, true])
       assert.deepEqual(waitAnySync(receives), { index: 1, value: 'two' })
       assert.deepEqual(waitSomeSync(receives), [1])
+      await world.barrier()
       await world.send('one', other, 1)
       await world.send('three', other, 3)
       await until(() => testAll(receives))
@@ -172,7 +174,6 @@ describe('requests', () => {
         for (let round = 0; round < 5; round++) {
           out.set(filledBytes(length, round))
           receive.start()
-          assert.throws(() => receive.start(), TypeError, 'a receive that is active')
           send.start()
           const status = await receive
           await send
@@ -180,8 +181,11 @@ describe('requests', () => {
           assertBytes(into, filledBytes(length, round), `round ${round}`)
         }
         await world.barrier()
-        receive.start().cancel()
+        receive.start()
+        assert.throws(() => receive.start(), TypeError, 'it is active')
+        receive.cancel()
         await assert.rejects(async () => receive, { code: 'ERR_CANCELLED' })
+        await world.barrier()
         receive.start()
         await send.start()
         await receive

@@ -59,9 +59,14 @@ export class CmaJob {
    * @param wrapper a command to run node under, as in `['setpriv', '--reuid', '61000']`.
    */
   start(rank: number, role: string, wrapper: readonly string[] = []): ChildProcess {
-    const script = fileURLToPath(new URL('./ranks/peer.ts', import.meta.url))
+    return this.startScript('peer.ts', rank, wrapper, [role])
+  }
+
+  /** Starts a child that runs a file of `ranks/` with the job and some arguments of its own. */
+  startScript(script: string, rank: number, wrapper: readonly string[], args: readonly string[]): ChildProcess {
+    const path = fileURLToPath(new URL(`./ranks/${script}`, import.meta.url))
     const job = JSON.stringify({ ...this.#jobOf(rank), settings: this.#settings })
-    const all = [...wrapper, process.execPath, '--import=tsx', script, role, job]
+    const all = [...wrapper, process.execPath, '--import=tsx', path, job, ...args]
     const { descriptor } = this.prepared
     const child = spawn(all[0] as string, all.slice(1), {
       stdio: ['pipe', 'pipe', 'inherit', descriptor ?? 'ignore'],

@@ -19,19 +19,9 @@ import { NOT_BELIEVED, RingReader } from '../src/ring-reader.js'
 import { FULL, RingWriter, WRITTEN } from '../src/ring-writer.js'
 import { createSegment, Segment } from '../src/segment.js'
 import { CmaJob } from './cma-job.js'
+import { random } from './random.js'
 
 const SEED = Number(process.env.SEED ?? 20261123)
-
-/** mulberry32 */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 interface Seen {
   words: number[]

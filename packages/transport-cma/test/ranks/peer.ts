@@ -86,7 +86,7 @@ async function nameAndWait(transport: Transport, memory: Uint8Array, onLine: () 
   for await (const _ of createInterface({ input: process.stdin })) onLine()
 }
 
-const [role, text] = process.argv.slice(2) as [string, string]
+const [text, role] = process.argv.slice(2) as [string, string]
 const given = JSON.parse(text) as Omit<TransportJob, 'token' | 'descriptor' | 'notice'>
 const { libc } = loadLibc()
 if (libc !== null) setParentDeathSignal(libc, process.ppid)
