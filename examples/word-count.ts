@@ -19,7 +19,7 @@ import { type Measured, report } from './word-count/report.js'
 const BATCH_BYTES = 1024 * 1024
 const BATCH_FILES = 64
 /** What rank 0 counts alone: as many bytes, but not more than a quarter of the files. */
-const SAMPLE_BYTES = 24e6
+const SAMPLE_BYTES = 40e6
 const SAMPLE_SHARE = 1 / 4
 
 const ASK = 1

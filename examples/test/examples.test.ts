@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { decode } from 'fast-png'
 import { solvePlate } from './support/plate.js'
-import { found, linesOf, run } from './support/run-example.js'
+import { found, linesOf, ROOT, run, runThrough } from './support/run-example.js'
 
 const RANK_COUNTS = [2, 3]
 /** Starting ranks takes most of the time, on a busy machine several seconds. */
@@ -108,6 +109,20 @@ describe('examples', function () {
     assert.ok(lines.includes('no messages: there is only one rank'))
   })
 
+  it('word-count draws a bar when the launcher says that a terminal is there', () => {
+    const texts = path.join(folder, 'texts-bar')
+    writeTexts(texts)
+    const { status, stderr } = spawnSync(process.execPath, ['--import=tsx', 'examples/word-count.ts', texts], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: { ...process.env, ONECOPY_TERMINAL_COLUMNS: '80' },
+    })
+    assert.equal(status, 0, stderr)
+    const frames = stderr.split('\r')
+    assert.match(frames[0]!, /\[-+\] 0 % of 0 MB/)
+    assert.match(frames.at(-2)!, /1 rank \[=+\] 100 % of 0 MB/)
+  })
+
   it('word-count of an empty folder', async () => {
     const empty = path.join(folder, 'empty')
     fs.mkdirSync(empty)
@@ -120,6 +135,25 @@ describe('examples', function () {
     const { exitCode, stderr } = await run(2, 'examples/word-count.ts', path.join(folder, 'nowhere'))
     assert.equal(exitCode, 2)
     assert.match(stderr, /cannot read the folder .*nowhere: ENOENT/)
+  })
+
+  it('word-count leaves out what it may not read', async function () {
+    const reason = stranger.length > 0 && strangerFails()
+    if (reason) {
+      if (this.test !== undefined) Object.assign(this.test, { skipReason: reason })
+      this.skip()
+    }
+    const texts = path.join(folder, 'closed')
+    fs.mkdirSync(path.join(texts, 'folder'), { recursive: true })
+    fs.writeFileSync(path.join(texts, 'open.txt'), 'open')
+    fs.writeFileSync(path.join(texts, 'closed.txt'), 'closed')
+    fs.chmodSync(folder, 0o755)
+    fs.chmodSync(path.join(texts, 'closed.txt'), 0)
+    fs.chmodSync(path.join(texts, 'folder'), 0)
+    const { exitCode, stdout, stderr } = await runThrough(stranger, 2, 'examples/word-count.ts', texts)
+    assert.equal(exitCode, 0, stderr)
+    assert.match(stdout, /^1 text files, .*, 1 words, 1 different ones$/m)
+    assert.match(stdout, /^left out: 0 binary, .*, 2 unreadable,/m)
   })
 
   it('sort of fewer numbers than ranks', async () => {
@@ -143,6 +177,19 @@ describe('examples', function () {
     assert.match(stderr, /rectangles must be an integer from 1 to 10000000000, not 'many'/)
   })
 })
+
+/** Root may read everything, so a root's tests become somebody else for this; others need nothing. */
+const stranger =
+  process.getuid?.() === 0 ? ['setpriv', '--reuid', '61000', '--regid', '61000', '--clear-groups', '--reset-env'] : []
+
+/** Why the stranger cannot run anything here; false when he can. */
+function strangerFails(): string | false {
+  const { status, error, stderr } = spawnSync(stranger[0]!, [...stranger.slice(1), process.execPath, '-p', '1'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
+  return status !== 0 && `tests run as root, and setpriv cannot change that here: ${error?.message ?? stderr}`
+}
 
 const TEXT_COUNT = 150
 

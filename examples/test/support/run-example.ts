@@ -16,9 +16,20 @@ export interface Outcome {
 
 /** Runs a script, relative to the repository, on that many ranks, as a user would. */
 export function run(ranks: number, script: string, ...args: (string | number)[]): Promise<Outcome> {
-  const command = ['packages/runtime/bin/onecopy.mjs', 'run', '-n', String(ranks), script, ...args.map(String)]
+  return runThrough([], ranks, script, ...args)
+}
+
+/** The same, with a command before node's: one that changes the user, say. */
+export function runThrough(
+  wrapper: readonly string[],
+  ranks: number,
+  script: string,
+  ...args: (string | number)[]
+): Promise<Outcome> {
+  const node = [process.execPath, 'packages/runtime/bin/onecopy.mjs', 'run', '-n', String(ranks)]
+  const [file, ...rest] = [...wrapper, ...node, script, ...args.map(String)]
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, command, { cwd: ROOT, timeout: DEADLINE_MS }, (error, stdout, stderr) => {
+    execFile(file!, rest, { cwd: ROOT, timeout: DEADLINE_MS }, (error, stdout, stderr) => {
       const exitCode = error === null ? 0 : error.code
       if (typeof exitCode === 'number') resolve({ exitCode, stdout, stderr })
       else reject(new Error(`${script} on ${ranks} ranks: ${error?.message}\n${stdout}${stderr}`))
@@ -30,6 +41,7 @@ export function run(ranks: number, script: string, ...args: (string | number)[])
 export async function linesOf(ranks: number, name: string, ...args: (string | number)[]): Promise<string[]> {
   const { exitCode, stdout, stderr } = await run(ranks, path.join('examples', `${name}.ts`), ...args)
   assert.equal(exitCode, 0, `${name} on ${ranks} ranks ended with code ${exitCode}\n${stdout}${stderr}`)
+  assert.ok(!stderr.includes('\x1b'), `${name} draws although nobody watches: ${JSON.stringify(stderr)}`)
   return stdout.split('\n').slice(0, -1)
 }
 

@@ -1,6 +1,6 @@
 import os from 'node:os'
 import process from 'node:process'
-import { OnecopyError, type Transport, type TransportProvider } from '@onecopy/transport'
+import { OnecopyError, type Transport } from '@onecopy/transport'
 import { Communicator, CONTEXTS_PER_COMMUNICATOR, WORLD_CONTEXT } from './communicator.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
@@ -9,6 +9,7 @@ import { PointToPoint } from './point-to-point.js'
 import { ProgressEngine } from './progress.js'
 import { type Thresholds, thresholdsFor } from './protocol.js'
 import { openRoutes, type Routes } from './routes.js'
+import type { TransportKind } from './transports.js'
 import { ValuePacker } from './value-packer.js'
 
 /** Payload bytes received, by the way they came, and messages. */
@@ -37,10 +38,10 @@ export class Job {
   #finalizing: Promise<void> | null = null
 
   /** Opens transports, meets the other ranks, and gives the job with its world. */
-  static async start(link: JobLink, providers: readonly TransportProvider[]): Promise<Job> {
+  static async start(link: JobLink, kinds: readonly TransportKind[]): Promise<Job> {
     link.ref()
     try {
-      return new Job(link, await openRoutes(link, providers))
+      return new Job(link, await openRoutes(link, kinds))
     } finally {
       link.unref()
     }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { JobLink, JobListener, LinkTransport } from './job-link.js'
 import { settingsFromEnvironment } from './settings.js'
 
@@ -8,7 +7,8 @@ export class LoneLink implements JobLink {
   readonly size = 1
   readonly launcherPid = null
   readonly directory = ''
-  readonly token: Uint8Array = randomBytes(32)
+  /** Nobody to tell apart from strangers. */
+  readonly token = new Uint8Array(32)
   readonly transports: readonly LinkTransport[] = []
   readonly settings: Readonly<Record<string, string | undefined>>
   readonly #notices = new Set<string>()

@@ -1,4 +1,4 @@
-import { FRAME_WORDS_MAX } from '@onecopy/transport'
+import { FRAME_WORDS_MAX, OnecopyError } from '@onecopy/transport'
 import { EAGER, KIND_MASK } from './envelope.js'
 import type { PeerLink } from './peer-link.js'
 import { EAGER_OVERHEAD_BYTES } from './protocol.js'
@@ -60,18 +60,22 @@ export class Outbox {
       let next = link.backlogSent
       while (next < backlog.length) {
         const frame = backlog[next]!
+        const gone = frame.bytes.byteLength < frame.byteOffset + frame.byteLength
         const fits = link.transport.trySend(
           link.rank,
           frame.words,
           frame.words.length,
-          frame.bytes,
+          // the frame was promised; zeros keep the order of things, and the sender learns what it did
+          gone ? new Uint8Array(frame.byteOffset + frame.byteLength) : frame.bytes,
           frame.byteOffset,
           frame.byteLength,
         )
         if (!fits) break
         next++
         sent++
-        if (frame.request !== null) frame.request.complete(undefined)
+        if (frame.request === null) continue
+        if (gone) frame.request.fail(bufferGone(link))
+        else frame.request.complete(undefined)
       }
       if (next === backlog.length) {
         backlog.length = 0
@@ -111,4 +115,10 @@ export class Outbox {
       if (frame.request !== null && !frame.request.done) frame.request.fail(error)
     }
   }
+}
+
+function bufferGone(link: PeerLink): OnecopyError {
+  return new OnecopyError('ERR_BUFFER_GONE', 'the memory of a message was transferred or detached before it was sent', {
+    rank: link.rank,
+  })
 }

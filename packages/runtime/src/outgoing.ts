@@ -19,6 +19,8 @@ export class Outgoing {
   readonly region = new Int32Array(REGION_WORDS)
   /** Why the message is being taken back; undefined while it is not. */
   cancelReason: unknown = undefined
+  /** The receiver knows that the memory is gone, and waits for no more of it. */
+  toldGone = false
   /** The receiver knows that this side waits. */
   toldWaiting = false
 
@@ -56,6 +58,13 @@ export class Outgoing {
     this.main = this.#memory.subarray(0, mainBytes)
     if (parts.length > 0) this.#describeParts(body)
     this.totalBytes = this.main.byteLength + parts.reduce((sum, part) => sum + part.byteLength, 0)
+  }
+
+  /** Whether the user has transferred, detached or shrunk the memory that is being sent. */
+  get isGone(): boolean {
+    let bytes = this.main.byteLength
+    for (let i = 0; i < this.parts.length; i++) bytes += this.parts[i]!.byteLength
+    return bytes !== this.totalBytes
   }
 
   get hasWork(): boolean {

@@ -210,6 +210,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   /** Stops driving; everything still pending fails. */
   stop(error: OnecopyError): void {
     this.#failJob(error)
+    // what went on with the requests that have just failed fails as well
+    while (this.#ready.length > 0) this.#ready.shift()!.advance()
     this.#stopped = true
     this.#toDrain.length = 0
     this.#ready.length = 0

@@ -162,6 +162,12 @@ export class Rendezvous {
   onWritten(link: PeerLink, recvId: number, outcome: number): void {
     const incoming = this.#incomingOf(link, recvId)
     incoming.awaitsWritten = false
+    if (outcome === OUTCOME_BUFFER_GONE) {
+      incoming.failure ??= bufferGone(link, 'has transferred or detached the memory of its message before it was received')
+      incoming.outcome = OUTCOME_BUFFER_GONE
+      this.#concludeIfWhole(incoming)
+      return
+    }
     if (outcome !== OUTCOME_DONE) incoming.readEnd = incoming.byteLength
     else link.bytesSingleCopy += incoming.byteLength - incoming.readEnd
     this.#advance(incoming)
@@ -207,12 +213,8 @@ export class Rendezvous {
     const outgoing = this.#outgoingOf(link, sendId)
     this.release(outgoing)
     if (outgoing.request.done) return
-    if (outcome === OUTCOME_BUFFER_GONE) {
-      outgoing.request.fail(
-        new OnecopyError('ERR_BUFFER_GONE', `rank ${link.rank} could not read the message: its memory is gone`, {
-          rank: link.rank,
-        }),
-      )
+    if (outcome === OUTCOME_BUFFER_GONE || outgoing.isGone) {
+      outgoing.request.fail(bufferGone(link, 'could not read the message: its memory is gone'))
     } else {
       outgoing.request.complete(undefined)
     }
@@ -367,6 +369,10 @@ export class Rendezvous {
 
   /** Writes one segment into the receiver, and streams as many frames as fit. */
   #push(outgoing: Outgoing): number {
+    if (outgoing.isGone) {
+      this.#tellGone(outgoing)
+      return 1
+    }
     let moved = 0
     if (outgoing.pushId >= 0) {
       moved++
@@ -374,6 +380,19 @@ export class Rendezvous {
     }
     if (outgoing.streamId >= 0) moved += this.#stream(outgoing)
     return moved
+  }
+
+  /** Memory that is gone can be neither written from nor streamed; said once, because the receiver then forgets the message. */
+  #tellGone(outgoing: Outgoing): void {
+    const recvId = outgoing.pushId >= 0 ? outgoing.pushId : outgoing.streamId
+    outgoing.pushId = -1
+    outgoing.streamId = -1
+    if (outgoing.toldGone) return
+    outgoing.toldGone = true
+    this.#words[0] = WRITTEN
+    this.#words[1] = recvId
+    this.#words[2] = OUTCOME_BUFFER_GONE
+    this.#outbox.post(outgoing.link, 3)
   }
 
   #write(outgoing: Outgoing): void {
@@ -432,6 +451,10 @@ export class Rendezvous {
     if (incoming === null || incoming.link !== link) throw unknownNumber(link, recvId)
     return incoming
   }
+}
+
+function bufferGone(link: PeerLink, what: string): OnecopyError {
+  return new OnecopyError('ERR_BUFFER_GONE', `rank ${link.rank} ${what}`, { rank: link.rank })
 }
 
 function unknownNumber(link: PeerLink, id: number): OnecopyError {

@@ -1,5 +1,6 @@
 import { OnecopyError, type Transport, type TransportJob, type TransportProvider } from '@onecopy/transport'
 import type { JobLink } from './job-link.js'
+import type { TransportKind } from './transports.js'
 
 /** What a rank tells the others about its transports: by name, '' when open, else why not. */
 type RouteCard = Record<string, string>
@@ -15,16 +16,17 @@ export interface Routes {
 /**
  * Opens transports in order of preference until every pair of ranks has one, so that nobody pays for a fallback that nobody
  * needs. All ranks go through the same rounds, whatever they find.
- * @throws OnecopyError ERR_UNAVAILABLE when some pair has none.
+ * @throws OnecopyError ERR_UNAVAILABLE when some pair has none; ERR_CMA_DENIED when one that is required does not open.
  */
-export async function openRoutes(link: JobLink, providers: readonly TransportProvider[]): Promise<Routes> {
+export async function openRoutes(link: JobLink, kinds: readonly TransportKind[]): Promise<Routes> {
   const opened: Transport[] = []
   const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
   for (const { name, descriptor, data } of link.transports) {
-    const provider = providers.find((candidate) => candidate.name === name)
+    const provider = await kinds.find((kind) => kind.name === name)?.load()
     const outcome = await tryOpen(link, provider, descriptor, data)
     if (typeof outcome !== 'string') opened.push(outcome)
     const reason = typeof outcome === 'string' ? outcome : ''
+    if (reason !== '') refused(link, name, reason)
     const reasons = (await link.allgather(reason)) as string[]
     reasons.forEach((word, rank) => {
       cards[rank]![name] = word
@@ -77,6 +79,19 @@ async function tryOpen(
     if (!(error instanceof OnecopyError)) throw error
     return error.message
   }
+}
+
+/**
+ * This rank cannot use a transport that the launcher has prepared: said once per job, with the launcher's own key.
+ * @throws OnecopyError ERR_CMA_DENIED when the user cannot do without it.
+ */
+function refused(link: JobLink, name: string, reason: string): void {
+  const message = `${name} cannot be used by rank ${link.rank}: ${reason}`
+  if (link.settings[name] === 'require') {
+    throw new OnecopyError('ERR_CMA_DENIED', `${name} is required, but ${message}`, { rank: link.rank })
+  }
+  // For the last one there is no other way: the error will say it.
+  if (link.transports.at(-1)?.name !== name) link.notice(`transport ${name}`, message)
 }
 
 /** Names that both ranks have open, in order of preference. */

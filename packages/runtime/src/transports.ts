@@ -1,27 +1,38 @@
 import type { TransportProvider } from '@onecopy/transport'
-import { cmaProvider } from '@onecopy/transport-cma'
-import { pipeProvider } from '@onecopy/transport-pipe'
+
+/** A kind of transport that the runtime knows, loaded on demand: a rank pays at its start for what it loads. */
+export interface TransportKind {
+  readonly name: string
+  load(): Promise<TransportProvider>
+}
 
 /** The one table of transports, in order of preference. No other file of the runtime knows these names. */
-export const TRANSPORTS: readonly TransportProvider[] = [cmaProvider, pipeProvider]
+export const TRANSPORTS: readonly TransportKind[] = [
+  { name: 'cma', load: async () => (await import('@onecopy/transport-cma')).cmaProvider },
+  { name: 'pipe', load: async () => (await import('@onecopy/transport-pipe')).pipeProvider },
+]
 
 /**
  * Transports that load FFI in every rank anyway. Where one of them is used, a rank can ask the kernel for a death signal at
  * no extra cost; loading FFI for that alone would cost more than the rest of its start.
  */
-export const FFI_TRANSPORTS: ReadonlySet<string> = new Set([cmaProvider.name])
+export const FFI_TRANSPORTS: ReadonlySet<string> = new Set(['cma'])
 
 /** The names a user can choose from, in order of preference. */
 export function transportNames(): string[] {
-  return TRANSPORTS.map((provider) => provider.name)
+  return TRANSPORTS.map((kind) => kind.name)
 }
 
 /**
  * Gives the transport called `name`.
  * @throws RangeError when there is none; the message lists those there are.
  */
-export function transportByName(name: string): TransportProvider {
-  const found = TRANSPORTS.find((provider) => provider.name === name)
+export async function transportByName(name: string): Promise<TransportProvider> {
+  return kindByName(name).load()
+}
+
+function kindByName(name: string): TransportKind {
+  const found = TRANSPORTS.find((kind) => kind.name === name)
   if (found === undefined) {
     throw new RangeError(`there is no transport '${name}': choose from ${transportNames().join(', ')}`)
   }
@@ -38,7 +49,7 @@ export function parseTransports(list: string): string[] {
     .map((name) => name.trim())
     .filter((name) => name !== '')
   if (names.length === 0) throw new RangeError(`no transport in '${list}': choose from ${transportNames().join(', ')}`)
-  for (const name of names) transportByName(name)
+  for (const name of names) kindByName(name)
   if (new Set(names).size < names.length) throw new RangeError(`a transport is named twice in '${list}'`)
   return names
 }

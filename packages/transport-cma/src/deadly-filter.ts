@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isFiltered } from './refusal.js'
 
@@ -12,6 +12,8 @@ const PROBE_MILLISECONDS_MAX = 5000
 export function findDeadlyFilter(ffi: string): string | null {
   if (!isFiltered()) return null
   const script = fileURLToPath(new URL('./deadly-filter-child.js', import.meta.url))
+  // on demand: loading it costs milliseconds that only filtered processes need to pay
+  const { spawnSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process')
   const { signal } = spawnSync(process.execPath, [script, ffi], { stdio: 'ignore', timeout: PROBE_MILLISECONDS_MAX })
   return signal === null
     ? null

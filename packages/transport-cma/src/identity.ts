@@ -1,6 +1,6 @@
-import { randomFillSync } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Libc } from './libc/libc.js'
+import { randomBytes } from './random.js'
 import {
   CARD_CELLS_ADDRESS_WORD,
   CARD_CLOSED,
@@ -35,7 +35,7 @@ export class Identity {
     this.#words = new Int32Array(Math.max(PRIVATE_BYTES_MIN, NONCE_BYTES * (size + 1)) / 4)
     this.#address = libc.addressOf(this.#words)
     this.nonce = this.#words.subarray(0, NONCE_WORDS)
-    randomFillSync(this.nonce)
+    new Uint8Array(this.nonce.buffer, 0, NONCE_BYTES).set(randomBytes(NONCE_BYTES))
   }
 
   /** Writes this rank's card; from then on peers find it open. */

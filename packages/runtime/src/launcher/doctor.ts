@@ -15,7 +15,8 @@ export async function doctor(options: { json: boolean }): Promise<number> {
   const transports: TransportReport[] = []
   const signals = passSignals()
   try {
-    for (const provider of TRANSPORTS) {
+    for (const kind of TRANSPORTS) {
+      const provider = await kind.load()
       const probe = provider.probe()
       if (!options.json && process.stderr.isTTY) process.stderr.write(`onecopy: looking at ${provider.name} …\r`)
       transports.push(

@@ -71,7 +71,7 @@ async function prepare(
   settings: Readonly<Record<string, string>>,
   notices: Map<string, string>,
 ): Promise<PreparedTransport | null> {
-  const provider = transportByName(name)
+  const provider = await transportByName(name)
   const isLast = options.transports.at(-1) === name
   const probe = provider.probe()
   let cause: unknown

@@ -30,7 +30,7 @@ async function denied(): Promise<unknown> {
   while (world.statistics.bytesSingleCopy === 0) await new Promise((resolve) => setImmediate(resolve))
   assert.equal(receive.done, false, 'the message was over before it could be disturbed')
   const answer = process.env.OC_TEST_ANSWER as Answer
-  installFilter([
+  await installFilter([
     { call: 'process_vm_readv', answer },
     { call: 'process_vm_writev', answer },
   ])

@@ -40,7 +40,7 @@ const pids = await world.allgather(process.pid)
 
 for (let round = 0; round < Number(roundsText); round++) {
   if (late?.round === round) {
-    if (late.ranks.includes(rank)) installFilter(late.rules.map(withPid))
+    if (late.ranks.includes(rank)) await installFilter(late.rules.map(withPid))
     await world.barrier()
   }
   const isSync = face === 'sync' || (face === 'mixed' && (rank + round) % 2 === 0)
@@ -68,7 +68,9 @@ const report: TrafficReport = { rank, hash: chain.digest('hex'), transports, byt
 console.log(JSON.stringify(report))
 
 function withPid({ call, answer, peer }: LateFilter['rules'][number]): FilterRule {
-  return peer === undefined ? { call, answer } : { call, answer, pid: pids[peer] as number }
+  if (peer === undefined) return { call, answer }
+  // The first argument of both calls is the pid.
+  return { call, answer, where: { argument: 0, value: pids[peer] as number } }
 }
 
 async function exchangeInto(

@@ -6,7 +6,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 
 const require = createRequire(import.meta.url)
-const LIBRARY = pathToFileURL(fileURLToPath(new URL('../../dist/index.js', import.meta.url))).href
 
 /**
  * Gives the path of a script of this folder's tests as one plain JavaScript module, with its relative imports in it and its
@@ -25,9 +24,10 @@ export function bundledScript(name: string): string {
     write: false,
   })
   const text = outputFiles[0]?.text ?? ''
-  const placed = text.replace(/^(import .* from |import )"([^".][^"]*)";$/gm, (_line, head: string, specifier: string) => {
-    return `${head}"${placeOf(specifier)}";`
-  })
+  const placed = text.replace(
+    /(^import [^"\n]*|^\} from |\bimport\()"([^".][^"]*)"/gm,
+    (_, head: string, specifier: string) => `${head}"${placeOf(specifier)}"`,
+  )
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-script-'))
   fs.chmodSync(folder, 0o755)
   process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
@@ -38,6 +38,14 @@ export function bundledScript(name: string): string {
 
 function placeOf(specifier: string): string {
   if (specifier.startsWith('node:')) return specifier
-  if (specifier === 'onecopy') return LIBRARY
-  return pathToFileURL(require.resolve(specifier)).href
+  return specifier === 'onecopy' ? libraryUrl() : pathToFileURL(require.resolve(specifier)).href
+}
+
+/** What `import` of the library means; `require.resolve` finds the CommonJS twin. */
+function libraryUrl(): string {
+  const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url))
+  const { exports } = JSON.parse(fs.readFileSync(packageFile, 'utf8')) as {
+    exports: { '.': { import: { default: string } } }
+  }
+  return pathToFileURL(path.join(path.dirname(packageFile), exports['.'].import.default)).href
 }

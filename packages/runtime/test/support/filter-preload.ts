@@ -10,4 +10,4 @@ export interface FilterPlan {
 
 const plan = JSON.parse(process.env.OC_TEST_FILTER ?? '{"rules":[]}') as FilterPlan
 const rank = Number(process.env.ONECOPY_RANK ?? -1)
-if (plan.rules.length > 0 && (plan.ranks?.includes(rank) ?? true)) installFilter(plan.rules)
+if (plan.rules.length > 0 && (plan.ranks?.includes(rank) ?? true)) await installFilter(plan.rules)

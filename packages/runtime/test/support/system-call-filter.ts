@@ -1,5 +1,4 @@
 // A seccomp filter from plain Node: what a container's profile does to a rank, with the answers chosen by a test.
-import koffi from 'koffi'
 
 /** What a filtered call answers: an errno by name, 0 as if it had succeeded, or SIGSYS. */
 export type Answer = 'EPERM' | 'ENOSYS' | 'EACCES' | 'ENOMEM' | 'ENOSPC' | 'zero' | 'kill'
@@ -7,8 +6,8 @@ export type Answer = 'EPERM' | 'ENOSYS' | 'EACCES' | 'ENOMEM' | 'ENOSPC' | 'zero
 export interface FilterRule {
   readonly call: CallName
   readonly answer: Answer
-  /** Only calls with this first argument: of process_vm_readv and process_vm_writev, the pid. */
-  readonly pid?: number
+  /** Only calls with this value (its low half) as their argument of this number, counted from 0. */
+  readonly where?: { readonly argument: number; readonly value: number }
 }
 
 type CallName = keyof (typeof NUMBERS)['x64']
@@ -58,17 +57,21 @@ const RETURN = 0x06
 export const canFilter = process.platform === 'linux' && process.arch in NUMBERS
 
 /** Installs `rules` in every thread of this process, for good, and for what it starts. */
-export function installFilter(rules: readonly FilterRule[]): void {
+export async function installFilter(rules: readonly FilterRule[]): Promise<void> {
+  // Loaded when needed: there are tests of what happens where it cannot be.
+  const { default: koffi } = await import('koffi')
   const arch = process.arch as 'x64' | 'arm64'
   const program: [number, number, number, number][] = [
     [LOAD_WORD, 0, 0, ARCHITECTURE_AT],
     [JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[arch]],
     [RETURN, 0, 0, SECCOMP_RET_ALLOW],
   ]
-  for (const { call, answer, pid } of rules) {
+  for (const { call, answer, where } of rules) {
     program.push([LOAD_WORD, 0, 0, NUMBER_AT])
-    program.push([JUMP_IF_EQUAL, 0, pid === undefined ? 1 : 3, NUMBERS[arch][call]])
-    if (pid !== undefined) program.push([LOAD_WORD, 0, 0, FIRST_ARGUMENT_AT], [JUMP_IF_EQUAL, 0, 1, pid])
+    program.push([JUMP_IF_EQUAL, 0, where === undefined ? 1 : 3, NUMBERS[arch][call]])
+    if (where !== undefined) {
+      program.push([LOAD_WORD, 0, 0, FIRST_ARGUMENT_AT + 8 * where.argument], [JUMP_IF_EQUAL, 0, 1, where.value])
+    }
     program.push([RETURN, 0, 0, answerCode(answer)])
   }
   program.push([RETURN, 0, 0, SECCOMP_RET_ALLOW])
