@@ -4,7 +4,7 @@
 // One twin per module instead of one bundle: `new URL('./x.js', import.meta.url)` keeps meaning the same place, and two
 // entry points of a package (`.` and `./compliance`) share one OnecopyError class.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -40,7 +40,7 @@ for (const folder of folders) removeStaleOutputs(folder)
 compile()
 for (const folder of folders) {
   await writeTwins(folder)
-  copyLicence(folder)
+  copyFromRoot(folder)
 }
 
 /** Removes compiled files whose source is gone: they would be packed and could still be imported. */
@@ -104,7 +104,9 @@ async function writeTwins(folder) {
 
 async function writeBundle(folder) {
   const dist = join(folder, 'dist')
-  const outdir = join(folder, BUNDLE_FOLDER)
+  const target = join(folder, BUNDLE_FOLDER)
+  // beside it first: jobs that start during a build must not find half a bundle
+  const outdir = `${target}.new`
   const entryPoints = BUNDLED.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
   rmSync(outdir, { recursive: true, force: true })
   await build({
@@ -122,6 +124,11 @@ async function writeBundle(folder) {
     sourcemap: true,
     logLevel: 'warning',
   })
+  const old = `${target}.old`
+  rmSync(old, { recursive: true, force: true })
+  if (existsSync(target)) renameSync(target, old)
+  renameSync(outdir, target)
+  rmSync(old, { recursive: true, force: true })
 }
 
 /** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */
@@ -165,10 +172,13 @@ function isUpToDate(dist) {
   return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
 }
 
-/** npm packs a LICENSE only from the package's own folder; the one in the root is the one to edit. */
-function copyLicence(folder) {
-  const [from, to] = [join(root, 'LICENSE'), join(folder, 'LICENSE')]
-  if (!existsSync(to) || readFileSync(from, 'utf8') !== readFileSync(to, 'utf8')) copyFileSync(from, to)
+/** npm packs these only from the package's own folder; the ones in the root are the ones to edit. */
+function copyFromRoot(folder) {
+  const names = folder.endsWith('runtime') ? ['LICENSE', 'README.md'] : ['LICENSE']
+  for (const name of names) {
+    const [from, to] = [join(root, name), join(folder, name)]
+    if (!existsSync(to) || readFileSync(from, 'utf8') !== readFileSync(to, 'utf8')) copyFileSync(from, to)
+  }
 }
 
 function files(folder) {

@@ -1,7 +1,7 @@
 import { OnecopyError } from '@onecopy/transport'
+import { checkView } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as collectives from './collectives/index.js'
-import { checkView } from './arguments.js'
 import { ANY_SOURCE, ANY_TAG, type IN_PLACE, PROC_NULL } from './constants.js'
 import type { Job } from './job.js'
 import { MatchedMessage } from './matched-message.js'
@@ -250,11 +250,7 @@ export class Communicator {
     return this.#collective((exchange) => collectives.allgather(exchange, data)) as Request<T[]>
   }
 
-  allgatherInto(
-    send: View | typeof IN_PLACE,
-    recv: View,
-    options: collectives.Layout = {},
-  ): Request<void> {
+  allgatherInto(send: View | typeof IN_PLACE, recv: View, options: collectives.Layout = {}): Request<void> {
     return this.#collective((exchange) => collectives.allgatherInto(exchange, send, recv, options))
   }
 
@@ -263,11 +259,7 @@ export class Communicator {
     return this.#collective((exchange) => collectives.alltoall(exchange, values)) as Request<T[]>
   }
 
-  alltoallInto(
-    send: View | typeof IN_PLACE,
-    recv: View,
-    options: collectives.ExchangeLayout = {},
-  ): Request<void> {
+  alltoallInto(send: View | typeof IN_PLACE, recv: View, options: collectives.ExchangeLayout = {}): Request<void> {
     return this.#collective((exchange) => collectives.alltoallInto(exchange, send, recv, options))
   }
 

@@ -1,5 +1,5 @@
 import { OnecopyError } from '@onecopy/transport'
-import { Arrival } from './arrival.js'
+import type { Arrival } from './arrival.js'
 import type { Delivery } from './delivery.js'
 import { allocate } from './element-type.js'
 import {

@@ -22,7 +22,8 @@ const WORLD = Symbol.for('onecopy.world')
  * @see MPI 4.1, 11.2.1
  */
 export function init(): Promise<Communicator> {
-  if (!isMainThread) throw new TypeError('init() was called in a worker thread: a rank is a process, call it in the main thread')
+  if (!isMainThread)
+    throw new TypeError('init() was called in a worker thread: a rank is a process, call it in the main thread')
   const holder = globalThis as { [WORLD]?: Promise<Communicator> }
   holder[WORLD] ??= join()
   return holder[WORLD]

@@ -1,7 +1,7 @@
 import os from 'node:os'
 import process from 'node:process'
 import { OnecopyError, type Transport } from '@onecopy/transport'
-import { Communicator, CONTEXTS_PER_COMMUNICATOR, WORLD_CONTEXT } from './communicator.js'
+import { CONTEXTS_PER_COMMUNICATOR, Communicator, WORLD_CONTEXT } from './communicator.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
 import { PeerLink } from './peer-link.js'
@@ -53,7 +53,12 @@ export class Job {
     const main = routes.transports[0]
     this.thresholds = thresholdsFor(main?.limits.frameBytesMax ?? Number.MAX_SAFE_INTEGER, link.settings)
     const packer = new ValuePacker({ partBytesMin: this.thresholds.partBytesMin })
-    this.#messenger = new Messenger(link.rank, this.thresholds, packer, (rank) => new PeerLink(rank, routes.routeTo(rank)))
+    this.#messenger = new Messenger(
+      link.rank,
+      this.thresholds,
+      packer,
+      (rank) => new PeerLink(rank, routes.routeTo(rank)),
+    )
     const crowded = link.size > os.availableParallelism()
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded })
     this.#worldBase = new PointToPoint(this.engine, link.rank, WORLD_CONTEXT, null, link.size)

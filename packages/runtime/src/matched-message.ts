@@ -1,8 +1,8 @@
-import type { Arrival } from './arrival.js'
 import { checkView } from './arguments.js'
+import type { Arrival } from './arrival.js'
+import type { Message } from './message.js'
 import type { PointToPoint } from './point-to-point.js'
 import { INTO, MESSAGE_OF, type Request, type RequestRecord, VALUE_OF } from './request.js'
-import type { Message } from './message.js'
 import type { Status } from './status.js'
 
 /**

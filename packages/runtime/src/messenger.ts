@@ -477,9 +477,13 @@ export class Messenger implements FrameReceiver {
   #deliverLocal(arrival: Arrival, receive: RequestRecord): void {
     const { type, tag, byteLength, payload, localParts, local } = arrival
     if (payload!.byteLength !== byteLength) {
-      const gone = new OnecopyError('ERR_BUFFER_GONE', 'the memory of this message to oneself has been transferred away', {
-        rank: this.rank,
-      })
+      const gone = new OnecopyError(
+        'ERR_BUFFER_GONE',
+        'the memory of this message to oneself has been transferred away',
+        {
+          rank: this.rank,
+        },
+      )
       receive.fail(gone)
       if (!local!.done) local!.fail(gone)
       return

@@ -41,20 +41,15 @@ export class Outgoing {
   readonly #partRegions: Int32Array
   #exposed = false
 
-  constructor(
-    request: RequestRecord,
-    link: PeerLink,
-    context: number,
-    body: Uint8Array,
-    parts: readonly Uint8Array[],
-  ) {
+  constructor(request: RequestRecord, link: PeerLink, context: number, body: Uint8Array, parts: readonly Uint8Array[]) {
     this.request = request
     this.link = link
     this.context = context
     this.parts = parts
     this.#partRegions = new Int32Array(parts.length * REGION_WORDS)
     const mainBytes = body.byteLength + this.#partRegions.byteLength
-    this.#memory = parts.length === 0 ? body : new Uint8Array(Math.max(mainBytes, link.remote?.limits.exposeBytesMin ?? 0))
+    this.#memory =
+      parts.length === 0 ? body : new Uint8Array(Math.max(mainBytes, link.remote?.limits.exposeBytesMin ?? 0))
     this.main = this.#memory.subarray(0, mainBytes)
     if (parts.length > 0) this.#describeParts(body)
     this.totalBytes = this.main.byteLength + parts.reduce((sum, part) => sum + part.byteLength, 0)

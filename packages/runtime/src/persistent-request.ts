@@ -51,7 +51,6 @@ export class PersistentRequest<T> implements Request<T> {
     this.#active?.cancel()
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaitable is what a request is for
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -1,6 +1,6 @@
 import type { OnecopyError } from '@onecopy/transport'
-import type { Arrival } from './arrival.js'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
+import type { Arrival } from './arrival.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
 import { bytesOf, elementTypeOf, VALUE } from './element-type.js'
 import { ByteViews, copyOf } from './memory.js'
@@ -324,4 +324,3 @@ function* bothDone(send: RequestRecord, receive: RequestRecord): Schedule<unknow
   yield [send, receive]
   return receive.result()
 }
-

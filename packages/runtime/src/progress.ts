@@ -200,7 +200,11 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** Waits until everything this rank has sent is out of its hands. */
   async flush(): Promise<void> {
-    while (this.messenger.hasWork || this.messenger.rendezvous.sends.count > 0 || this.transports.some((t) => t.hasUnsent)) {
+    while (
+      this.messenger.hasWork ||
+      this.messenger.rendezvous.sends.count > 0 ||
+      this.transports.some((t) => t.hasUnsent)
+    ) {
       if (this.failure !== null) return
       this.progress()
       await new Promise((resolve) => setImmediate(resolve))

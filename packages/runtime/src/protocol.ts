@@ -52,8 +52,7 @@ export function thresholdsFor(
 /** Whether a message fits the eager way: by its length, and by what the peer has not yet received. */
 export function isEager(thresholds: Thresholds, byteLength: number, outstandingBytes: number): boolean {
   return (
-    byteLength <= thresholds.eagerBytesMax &&
-    outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
+    byteLength <= thresholds.eagerBytesMax && outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
   )
 }
 

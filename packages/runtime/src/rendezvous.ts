@@ -25,8 +25,8 @@ import {
   WRITTEN,
 } from './envelope.js'
 import { Incoming } from './incoming.js'
-import { Outgoing } from './outgoing.js'
 import type { Outbox } from './outbox.js'
+import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
 import { isExposable, splitAt, type Thresholds } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
@@ -98,7 +98,8 @@ export class Rendezvous {
   /** Sender: somebody awaits this send, so this side has time to copy. */
   nowWaiting(request: RequestRecord): void {
     const outgoing = this.sends.get(request.sendId)
-    if (outgoing === null || outgoing.toldWaiting || outgoing.main.byteLength < this.#thresholds.bothEndsBytesMin) return
+    if (outgoing === null || outgoing.toldWaiting || outgoing.main.byteLength < this.#thresholds.bothEndsBytesMin)
+      return
     outgoing.toldWaiting = true
     this.#words[0] = WAITING
     this.#words[1] = request.sendId
@@ -163,7 +164,10 @@ export class Rendezvous {
     const incoming = this.#incomingOf(link, recvId)
     incoming.awaitsWritten = false
     if (outcome === OUTCOME_BUFFER_GONE) {
-      incoming.failure ??= bufferGone(link, 'has transferred or detached the memory of its message before it was received')
+      incoming.failure ??= bufferGone(
+        link,
+        'has transferred or detached the memory of its message before it was received',
+      )
       incoming.outcome = OUTCOME_BUFFER_GONE
       this.#concludeIfWhole(incoming)
       return
@@ -180,7 +184,9 @@ export class Rendezvous {
     let taken = 0
     while (taken < byteLength) {
       if (incoming.streamDone) {
-        throw new OnecopyError('ERR_PROTOCOL', `rank ${link.rank} streamed more than it had announced`, { rank: link.rank })
+        throw new OnecopyError('ERR_PROTOCOL', `rank ${link.rank} streamed more than it had announced`, {
+          rank: link.rank,
+        })
       }
       taken += incoming.takeStreamed(bytes, byteOffset + taken, byteLength - taken)
       if (incoming.mainStreamed && incoming.hasParts && incoming.parts === null) {

@@ -166,7 +166,6 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
     return this
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaitable is what a request is for
   then<A = unknown, B = never>(
     onFulfilled?: ((value: unknown) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -21,7 +21,8 @@ export interface Routes {
 export async function openRoutes(link: JobLink, kinds: readonly TransportKind[]): Promise<Routes> {
   const opened: Transport[] = []
   const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
-  for (const { name, descriptor, data } of link.transports) {
+  // a rank without others needs no transport
+  for (const { name, descriptor, data } of link.size === 1 ? [] : link.transports) {
     const provider = await kinds.find((kind) => kind.name === name)?.load()
     const outcome = await tryOpen(link, provider, descriptor, data)
     if (typeof outcome !== 'string') opened.push(outcome)
@@ -105,7 +106,14 @@ function haveCommon(cards: readonly RouteCard[], a: number, b: number): boolean 
 
 /** Ranks with the same open transports are alike, so kinds of cards are compared, not all pairs. */
 function everyPairReached(cards: readonly RouteCard[]): boolean {
-  const kinds = new Map(cards.map((card) => [Object.keys(card).filter((name) => card[name] === '').join(), card]))
+  const kinds = new Map(
+    cards.map((card) => [
+      Object.keys(card)
+        .filter((name) => card[name] === '')
+        .join(),
+      card,
+    ]),
+  )
   const list = [...kinds.values()]
   return list.every((_, i) => list.every((_, j) => haveCommon(list, i, j)))
 }

@@ -33,8 +33,7 @@ export class ScheduleRun implements Continuation {
     try {
       for (;;) {
         if (this.#failure !== null) this.#giveUpStep()
-        const next =
-          this.#failure === null ? this.#schedule.next() : this.#schedule.throw(this.#failure.error)
+        const next = this.#failure === null ? this.#schedule.next() : this.#schedule.throw(this.#failure.error)
         if (next.done === true) {
           this.#record.complete(next.value)
           return

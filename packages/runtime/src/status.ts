@@ -27,5 +27,3 @@ export class Status {
     return Number.isInteger(elements) ? elements : UNDEFINED
   }
 }
-
-

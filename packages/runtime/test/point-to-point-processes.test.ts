@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import os from 'node:os'
 import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { launch } from 'onecopy'
-import { rankScript } from './support/command.js'
 
-const script = rankScript('point-to-point.ts')
+const script = fileURLToPath(new URL('./ranks/point-to-point.ts', import.meta.url))
 /** Both sides' memory of 2 GiB, and room for everybody else. */
 const HUGE_FREE_BYTES = 7 * 1024 ** 3
 const JOB_SECONDS = 60
@@ -57,7 +57,7 @@ describe('point to point between processes', function () {
     for (const face of ['sync', 'async', 'mixed']) {
       it(`2 ranks, ${face}, over ${name}`, () => run(2, face, `${ALL},closed`, wish))
     }
-    it(`3 ranks, mixed, over ${name}`, () => run(3, 'mixed', `${ALL},ending`, wish))
+    it(`3 ranks, mixed, over ${name}`, () => run(3, 'mixed', `${SHORT},early,refusals,ending`, wish))
     it(`4 ranks, mixed, over ${name}`, () => run(4, 'mixed', SHORT, wish))
     it(`sends that the script ends with, over ${name}`, () => run(2, 'async', 'ending', wish))
     it(`process.exit() right behind the last send, over ${name}`, () => run(2, 'sync', 'exit', wish))
@@ -79,7 +79,7 @@ describe('point to point between processes', function () {
   })
 
   it('from CommonJS', async () => {
-    const commonjs = rankScript('point-to-point-commonjs.cjs')
+    const commonjs = fileURLToPath(new URL('./ranks/point-to-point-commonjs.cjs', import.meta.url))
     await run(3, '', '', { script: commonjs })
     assert.match(execFileSync(process.execPath, [commonjs], { encoding: 'utf8', timeout: 30_000 }), /rank 0 is done/)
   })

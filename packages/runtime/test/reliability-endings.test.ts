@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import type { Told } from './ranks/reliability-endings.js'
 import { bundledScript } from './support/bundle.js'
 import { RunningCommand, runCommand } from './support/command.js'
-import { allAsleep, noticesOf, useCleanRoom } from './support/reliability.js'
 import { Random } from './support/random.js'
+import { allAsleep, noticesOf, useCleanRoom } from './support/reliability.js'
 
 const script = bundledScript('ranks/reliability-endings.ts')
 const FACES = ['sync', 'async'] as const

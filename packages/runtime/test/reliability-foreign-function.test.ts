@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { withEmptied } from './support/namespace.js'
-import { noticesOf, reportsOf, requireCommand, runTraffic, type TrafficOptions, useCleanRoom } from './support/reliability.js'
+import {
+  noticesOf,
+  reportsOf,
+  requireCommand,
+  runTraffic,
+  type TrafficOptions,
+  useCleanRoom,
+} from './support/reliability.js'
 
 const require = createRequire(import.meta.url)
 const folderOf = (name: string): string => path.dirname(require.resolve(name)).replace(/\/lib$/, '')
@@ -12,7 +19,11 @@ describe('without foreign functions', () => {
   const held = useCleanRoom()
   let healthy: string[] = []
 
-  async function assertSameResults(options: TrafficOptions, transports: readonly string[], notices: number): Promise<void> {
+  async function assertSameResults(
+    options: TrafficOptions,
+    transports: readonly string[],
+    notices: number,
+  ): Promise<void> {
     if (healthy.length === 0) healthy = reportsOf(await runTraffic(held.room, { rounds: 1 })).map(({ hash }) => hash)
     const run = await runTraffic(held.room, { rounds: 1, ...options })
     const reports = reportsOf(run)

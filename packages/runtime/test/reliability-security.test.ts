@@ -66,7 +66,7 @@ for (const uid of USERS) {
         })
       })
 
-      it(`keeps its directory to itself under umask 0 (${transport})`, async function () {
+      it(`keeps its directory to itself under umask 0 (${transport})`, async () => {
         await whileTheyTalk(['sh', '-c', 'umask 0; exec "$@"', 'sh'], transport, (reports) => {
           for (const { modes, directory, pid } of reports) {
             assert.ok(path.basename(directory).startsWith('onecopy-'))
@@ -90,7 +90,11 @@ for (const uid of USERS) {
           const token = Buffer.from([...tokens][0] as string, 'hex')
           assert.equal(token.length, 32)
           const forms = [token.toString('hex'), token.toString('base64'), token.toString('base64url')]
-          const all = [run.pid, ...held.room.processes().map(({ pid }) => pid), ...reports.map((each) => each.grandchild)]
+          const all = [
+            run.pid,
+            ...held.room.processes().map(({ pid }) => pid),
+            ...reports.map((each) => each.grandchild),
+          ]
           let looked = 0
           for (const file of all.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`])) {
             if (!fs.existsSync(file)) continue
@@ -131,7 +135,11 @@ for (const uid of USERS) {
     it('lets jobs run side by side without hearing each other', async () => {
       const plans = [1, 2, 3].map((rounds) => ({ ...user, rounds, lengths: [64, 5000, 100_000], size: 2 }))
       const runs = await Promise.all([...plans, ...plans].map((plan) => runTraffic(held.room, plan)))
-      const hashes = runs.map((run) => reportsOf(run, 2).map(({ hash }) => hash).join())
+      const hashes = runs.map((run) =>
+        reportsOf(run, 2)
+          .map(({ hash }) => hash)
+          .join(),
+      )
       for (const [index] of plans.entries()) assert.equal(hashes[index], hashes[index + plans.length])
       assert.equal(new Set(hashes).size, plans.length)
       for (const run of runs) assert.equal(run.stderr, '')

@@ -71,7 +71,10 @@ for (const uid of USERS) {
       const through = withoutRoom(held.room.folder)
       const refused = await runTraffic(held.room, { ...ONCE, ...user, through, filter, flags: ['-t', 'cma'] })
       assert.equal(refused.exitCode, 1, `${refused.signal} ${refused.stdout}`)
-      assert.match(refused.stderr, /no place for \d+ bytes of shared memory: memfd_create: ENOSYS; .*ENOSPC.*\(ERR_NO_SHM\)/)
+      assert.match(
+        refused.stderr,
+        /no place for \d+ bytes of shared memory: memfd_create: ENOSYS; .*ENOSPC.*\(ERR_NO_SHM\)/,
+      )
       // Pipes carry what is short; for longer frames they need a file too, and there is no place for that either.
       const short = await runTraffic(held.room, { ...ONCE, ...user, through, filter, lengths: [0, 1, 64, 65] })
       assert.match(short.stderr, /^onecopy: cma cannot be used: no place for/)

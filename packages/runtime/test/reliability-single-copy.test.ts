@@ -97,7 +97,7 @@ describe('single copy', () => {
       const env = { ...held.room.env, ONECOPY_CMA: cma }
       const run = await runCommand(['run', '-n', '2', midMessage, 'pieces'], { env })
       assert.equal(run.exitCode, 0, run.stderr)
-      assert.equal((JSON.parse(run.stdout) as { told: number }).told >= 4 * 5000 * 5000 / 2, cma === 'on')
+      assert.equal((JSON.parse(run.stdout) as { told: number }).told >= (4 * 5000 * 5000) / 2, cma === 'on')
     })
   }
 })
@@ -122,7 +122,10 @@ for (const uid of USERS) {
         assert.equal(noticesOf(run).length, 1, run.stderr)
         for (const { bytesSingleCopy, transports } of reports) {
           assert.equal(bytesSingleCopy, 0)
-          assert.ok(transports.every((text) => text === 'self' || text.startsWith('cma (rings')), transports.join())
+          assert.ok(
+            transports.every((text) => text === 'self' || text.startsWith('cma (rings')),
+            transports.join(),
+          )
         }
       })
     }
@@ -142,7 +145,10 @@ for (const uid of USERS) {
     })
 
     it('for writing only: reading goes on', async () => {
-      const run = await runTraffic(held.room, { ...user, filter: { rules: [{ call: 'process_vm_writev', answer: 'EPERM' }] } })
+      const run = await runTraffic(held.room, {
+        ...user,
+        filter: { rules: [{ call: 'process_vm_writev', answer: 'EPERM' }] },
+      })
       const reports = reportsOf(run)
       assertSameData(reports, '2 rounds')
       for (const { transports } of reports) assert.deepEqual(new Set(transports), new Set(['self', SINGLE_COPY]))
@@ -199,7 +205,7 @@ for (const uid of USERS) {
       assertSameData(reportsOf(run), '2 rounds')
     })
 
-    it('by a rank that is not dumpable', async function () {
+    it('by a rank that is not dumpable', async () => {
       const flags = [`--node-arg=--import=file://${bundledScript('support/dumpable-preload.ts')}`]
       const run = await runTraffic(held.room, { ...user, flags, env: { OC_TEST_UNDUMPABLE: '1' } })
       const [zero, one] = reportsOf(run).map(({ transports }) => transports)

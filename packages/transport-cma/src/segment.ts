@@ -1,10 +1,10 @@
-import { randomBytes } from './random.js'
 import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { OnecopyError } from '@onecopy/transport'
 import { EOPNOTSUPP, errnoName } from './errno.js'
 import type { Libc } from './libc/libc.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK } from './libc/numbers.js'
+import { randomBytes } from './random.js'
 import {
   HEADER_ID_WORD,
   HEADER_ID_WORDS,

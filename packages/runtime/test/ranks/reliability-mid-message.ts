@@ -75,7 +75,10 @@ async function pieces(): Promise<unknown> {
       world.sync.send({ list }, 1, tag)
       continue
     }
-    for (const got of [await world.recv<{ list: Uint8Array[] }>(0, tag), world.sync.recv<{ list: Uint8Array[] }>(0, tag)]) {
+    for (const got of [
+      await world.recv<{ list: Uint8Array[] }>(0, tag),
+      world.sync.recv<{ list: Uint8Array[] }>(0, tag),
+    ]) {
       assert.equal(got.list.length, list.length)
       got.list.forEach((piece, index) => {
         assertBytes(piece, list[index] as Uint8Array, `piece ${index} of ${byteLength} bytes`)

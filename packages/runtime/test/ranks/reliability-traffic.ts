@@ -61,7 +61,10 @@ for (let round = 0; round < Number(roundsText); round++) {
 }
 
 const sum = world.sync.allreduce(new Float64Array(20_000).fill(rank + 1), SUM)
-assert.ok(sum.every((value) => value === (size * (size + 1)) / 2), 'the sum over all ranks')
+assert.ok(
+  sum.every((value) => value === (size * (size + 1)) / 2),
+  'the sum over all ranks',
+)
 const { bytesSingleCopy, bytesStreamed } = world.statistics
 const transports = Array.from({ length: size }, (_, peer) => world.transport(peer))
 const report: TrafficReport = { rank, hash: chain.digest('hex'), transports, bytesSingleCopy, bytesStreamed }
@@ -94,7 +97,11 @@ async function exchangeInto(
   }
   assertBytes(view, expected, where)
   const around = [memory.subarray(0, CANARY_BYTES), memory.subarray(-CANARY_BYTES)]
-  for (const side of around) assert.ok(side.every((byte) => byte === CANARY), `${where}: written beyond the view`)
+  for (const side of around)
+    assert.ok(
+      side.every((byte) => byte === CANARY),
+      `${where}: written beyond the view`,
+    )
 }
 
 async function exchangeValue(

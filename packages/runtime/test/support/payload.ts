@@ -13,13 +13,18 @@ export type PayloadKind = 'bytes' | 'buffer' | 'doubles' | 'words' | 'plain' | '
 export const RAW_KINDS = ['bytes', 'buffer', 'doubles', 'words'] as const
 export const VALUE_KINDS = ['plain', 'parts'] as const
 
+/** After so many bytes the pattern starts again: a prime, so that pieces of any transport's size do not look alike. */
+const PATTERN_BYTES = 65_521
+
 /** Fills memory with bytes that follow from the seed and are hardly ever 0. */
 export function fill(bytes: Uint8Array, seed: number): Uint8Array {
   let state = (seed * 2654435761) >>> 0
-  for (let i = 0; i < bytes.length; i++) {
+  let filled = Math.min(bytes.length, PATTERN_BYTES)
+  for (let i = 0; i < filled; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     bytes[i] = state >>> 24
   }
+  for (; filled < bytes.length; filled *= 2) bytes.copyWithin(filled, 0, Math.min(filled, bytes.length - filled))
   return bytes
 }
 

@@ -5,9 +5,9 @@ import fs from 'node:fs'
 import type { Context } from 'mocha'
 import type { LateFilter, TrafficReport } from '../ranks/reliability-traffic.js'
 import { bundledScript } from './bundle.js'
+import type { CallFaults } from './call-faults.js'
 import { CleanRoom, until } from './clean.js'
 import { type CommandOptions, PLAIN_UID, type RunningCommand, runCommand } from './command.js'
-import type { CallFaults } from './call-faults.js'
 import type { FilterPlan } from './filter-preload.js'
 
 /** The user of a test: undefined for the one who runs the tests. */
@@ -93,7 +93,17 @@ export function callFaultEnvironment(faults: CallFaults | null): NodeJS.ProcessE
 /** Runs ranks that exchange checked messages; gives the command, ended, whatever came of it. */
 export function runTraffic(room: CleanRoom, options: TrafficOptions): Promise<RunningCommand> {
   trafficScript ??= bundledScript('ranks/reliability-traffic.ts')
-  const { size = 3, face = 'mixed', rounds = 2, lengths = [], flags = [], filter, lateFilter, env, ...command } = options
+  const {
+    size = 3,
+    face = 'mixed',
+    rounds = 2,
+    lengths = [],
+    flags = [],
+    filter,
+    lateFilter,
+    env,
+    ...command
+  } = options
   const args = ['run', '-n', String(size), ...flags, trafficScript, face, String(rounds), ...lengths.map(String)]
   return runCommand(args, {
     ...command,

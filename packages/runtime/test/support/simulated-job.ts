@@ -9,6 +9,7 @@ import {
 import type { Communicator } from '../../src/communicator.js'
 import { Job } from '../../src/job.js'
 import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../../src/job-link.js'
+import type { TransportKind } from '../../src/transports.js'
 import { within } from './deadline.js'
 
 /** How the simulated network behaves; see `createInProcessNetwork` for the bounds. */
@@ -72,7 +73,7 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   const jobs = await Promise.all(
     links.map((link, rank) =>
       Job.start(link, [
-        providerOf(name, () => {
+        kindOf(name, () => {
           const transport = wrap(net.transport(rank), rank)
           return faults === undefined ? transport : withFaults(transport, faults(rank))
         }),
@@ -98,13 +99,14 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   }
 }
 
-function providerOf(name: string, open: () => Transport): TransportProvider {
-  return {
+function kindOf(name: string, open: () => Transport): TransportKind {
+  const provider: TransportProvider = {
     name,
     probe: () => ({ available: true, detail: 'simulated' }),
     prepare: () => Promise.resolve({ descriptor: null, data: null, release: () => undefined }),
     open: () => Promise.resolve(open()),
   }
+  return { name, load: () => Promise.resolve(provider) }
 }
 
 /** What stands in for the launcher: where simulated ranks lay their cards, and who tells who has ended. */

@@ -89,7 +89,8 @@ export async function installFilter(rules: readonly FilterRule[]): Promise<void>
   header.writeUInt16LE(program.length, 0)
   header.writeBigUInt64LE(BigInt(address), 8)
   const prctl = libc.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) throw new Error(`prctl(PR_SET_NO_NEW_PRIVS): errno ${koffi.errno()}`)
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0)
+    throw new Error(`prctl(PR_SET_NO_NEW_PRIVS): errno ${koffi.errno()}`)
   const seccomp = libc.func('syscall', 'long', ['long', 'long', 'long', 'void *'])
   const result = seccomp(SECCOMP_CALL[arch], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, header) as number
   if (result !== 0) throw new Error(`seccomp: ${result}, errno ${koffi.errno()}`)
