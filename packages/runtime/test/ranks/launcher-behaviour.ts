@@ -34,11 +34,13 @@ function stay(): void {
 
 class OnecopyLike extends Error {
   override readonly name = 'OnecopyError'
-  constructor(
-    readonly code: string,
-    readonly rank: number,
-  ) {
+  readonly code: string
+  readonly rank: number
+
+  constructor(code: string, rank: number) {
     super(`rank ${rank} is dead`)
+    this.code = code
+    this.rank = rank
   }
 }
 
