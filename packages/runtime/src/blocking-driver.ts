@@ -11,12 +11,15 @@ export interface Progressing {
 
 /** Empty rounds before the clock is read: about 10 us of spinning. */
 const ROUNDS_PER_LOOK = 128
-/** Alone on its core, a rank spins this long before it sleeps: longer than any hop between awake ranks. */
+/** Alone on its core, a rank spins this long before it offers the core to others: longer than any hop between awake ranks. */
 const SPIN_MILLISECONDS = 0.2
-/** With more ranks than cores somebody else needs this core to answer us: give it up after a few rounds. */
+/** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
 const CROWDED_ROUNDS = 8
-/** The crowded way to wait before sleeping. */
-const YIELDS_BEFORE_PARK = 16
+/**
+ * How long a rank stays awake, yielding, before it sleeps. To be woken costs 50 us and more, and the scheduler tends to put
+ * the woken on the waker's core; a pause this short is most likely a peer that computes or was interrupted.
+ */
+const AWAKE_MILLISECONDS = 4
 /** The longest sleep: notices about other ranks come by the link, and a sleeping thread must look for them. */
 const PARK_MILLISECONDS_MAX = 40
 /** With several transports only one can be slept on at a time. */
@@ -53,27 +56,21 @@ export class BlockingDriver {
   /** The slow half, apart so that the hot half stays small enough to inline. */
   #wait(until: { readonly done: boolean }, rounds: number): void {
     const engine = this.#engine
+    const spin = this.#crowded ? 0 : SPIN_MILLISECONDS
     let quietSince = performance.now()
-    let yields = 0
     for (;;) {
       let moved = 0
       for (let round = 0; round < rounds && !until.done; round++) moved += engine.progress()
       if (until.done) return
       const now = performance.now()
-      if (moved !== 0) {
-        quietSince = now
-        yields = 0
-      }
+      if (moved !== 0) quietSince = now
       if (now - this.#pumpedAt >= PUMP_MILLISECONDS) {
         this.#pumpedAt = now
         engine.link.pump()
       }
-      if (this.#crowded && yields < YIELDS_BEFORE_PARK) {
-        yields++
-        engine.transports[0]?.yield()
-      } else if (this.#crowded || now - quietSince >= SPIN_MILLISECONDS) {
-        this.#park()
-      }
+      const quiet = now - quietSince
+      if (quiet >= AWAKE_MILLISECONDS) this.#park()
+      else if (quiet >= spin) engine.transports[0]?.yield()
     }
   }
 

@@ -39,10 +39,7 @@ export class Outbox {
       if (request !== null && !request.done) request.fail(link.ended)
       return
     }
-    if (
-      link.backlog.length === 0 &&
-      link.transport.trySend(link.rank, this.words, wordCount, bytes, byteOffset, byteLength)
-    ) {
+    if (link.backlog.length === 0 && trySend(link, this.words, wordCount, bytes, byteOffset, byteLength)) {
       if (request !== null) request.complete(undefined)
       return
     }
@@ -61,8 +58,8 @@ export class Outbox {
       while (next < backlog.length) {
         const frame = backlog[next]!
         const gone = frame.bytes.byteLength < frame.byteOffset + frame.byteLength
-        const fits = link.transport.trySend(
-          link.rank,
+        const fits = trySend(
+          link,
           frame.words,
           frame.words.length,
           // the frame was promised; zeros keep the order of things, and the sender learns what it did
@@ -114,6 +111,26 @@ export class Outbox {
     for (const frame of link.backlog.splice(0)) {
       if (frame.request !== null && !frame.request.done) frame.request.fail(error)
     }
+  }
+}
+
+/**
+ * A peer may close its end before the launcher has said that it left, with its last frames to us still unread: what we have
+ * for it then waits, and is dropped, or fails, with that word.
+ */
+function trySend(
+  link: PeerLink,
+  words: Int32Array,
+  wordCount: number,
+  bytes: Uint8Array,
+  byteOffset: number,
+  byteLength: number,
+): boolean {
+  try {
+    return link.transport.trySend(link.rank, words, wordCount, bytes, byteOffset, byteLength)
+  } catch (error) {
+    if (error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED') return false
+    throw error
   }
 }
 

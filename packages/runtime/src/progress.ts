@@ -198,17 +198,18 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (this.wanted) this.#loop.activate()
   }
 
-  /** Waits until everything this rank has sent is out of its hands. */
+  /** Waits, without using the CPU, until everything this rank has sent is out of its hands. */
   async flush(): Promise<void> {
-    while (
-      this.messenger.hasWork ||
-      this.messenger.rendezvous.sends.count > 0 ||
-      this.transports.some((t) => t.hasUnsent)
-    ) {
-      if (this.failure !== null) return
-      this.progress()
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    if (!this.#owes) return
+    const flushed = new RequestRecord(this)
+    this.watch({
+      look: () => {
+        if (!flushed.done && (this.failure !== null || !this.#owes)) flushed.complete(undefined)
+        return flushed.done
+      },
+    })
+    this.began(flushed)
+    await flushed
   }
 
   /** Stops driving; everything still pending fails. */
@@ -221,6 +222,11 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#ready.length = 0
     this.#loop.stop()
     this.link.unref()
+  }
+
+  /** Whether anything this rank has sent still needs this rank. */
+  get #owes(): boolean {
+    return this.messenger.rendezvous.sends.count > 0 || this.hasWork
   }
 
   // --- the slow half of a round

@@ -70,8 +70,32 @@ describe('requests', () => {
       const requests = lengths.map((length, tag) => world.send(filledBytes(length, tag), 1, tag))
       for (const request of requests) request.cancel()
       const outcomes = await Promise.allSettled(requests)
-      assert.ok(outcomes.some(({ status }) => status === 'rejected'), 'nothing was cancelled: the test tests nothing')
+      assert.ok(
+        outcomes.some(({ status }) => status === 'rejected'),
+        'nothing was cancelled: the test tests nothing',
+      )
       await world.send('end', 1, lengths.length)
+    })
+  })
+
+  it('give back their place in the eager window when they are cancelled', async () => {
+    await simulate(2, NARROW, async (world, rank, job) => {
+      if (rank === 1) {
+        await world.recv(0, 1)
+        await world.recv(0, 2)
+        return
+      }
+      const link = job.jobs[0]!.engine.messenger.link(1)
+      const filling = world.send(filledBytes(10_000, 1), 1, 1)
+      const before = link.eagerOutstanding
+      for (let i = 0; i < 100; i++) {
+        const request = world.send(filledBytes(1000, i), 1, 1)
+        request.cancel()
+        await assert.rejects(async () => request, { code: 'ERR_CANCELLED' })
+      }
+      assert.ok(link.eagerOutstanding <= before, `${link.eagerOutstanding} bytes count as under way, not ${before}`)
+      await filling
+      await world.send('end', 1, 2)
     })
   })
 
@@ -132,7 +156,10 @@ describe('requests', () => {
     await simulate(2, {}, async (world, rank) => {
       const other = 1 - rank
       await world.barrier()
-      assert.deepEqual([waitAnySync([]), waitSomeSync([]), testAll([]), testAny([]), testSome([])], [null, [], true, -1, []])
+      assert.deepEqual(
+        [waitAnySync([]), waitSomeSync([]), testAll([]), testAny([]), testSome([])],
+        [null, [], true, -1, []],
+      )
       const receives = [1, 2, 3].map((tag) => world.recv(other, tag))
       assert.equal(testAll(receives), false)
       await world.send('two', other, 2)

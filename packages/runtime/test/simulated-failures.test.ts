@@ -111,7 +111,13 @@ describe('a rank that is killed', () => {
   it('leaves the others alone where the job goes on, also in the middle of a message', async () => {
     for (const remoteMemory of [true, false]) {
       for (const length of [40_000, 2_000_000]) {
-        const job = await simulateJob(3, { ...CONTINUE, remoteMemory, segmentBytes: 4096, frameBytesMax: 1024, queueFramesMax: 4 })
+        const job = await simulateJob(3, {
+          ...CONTINUE,
+          remoteMemory,
+          segmentBytes: 4096,
+          frameBytesMax: 1024,
+          queueFramesMax: 4,
+        })
         const [zero, one, two] = job.worlds as [Communicator, Communicator, Communicator]
         two.send('complete', 0, 8).catch(() => undefined)
         two.send(filledBytes(length, 1), 0, 7).catch(() => undefined)
@@ -138,16 +144,20 @@ describe('memory that cannot be read', () => {
   it('fails the one message on both sides (EFAULT), and the next one arrives', async () => {
     for (const kind of ['bytes', 'parts'] as const) {
       const faults = { remoteMemory: [{ error: 'EFAULT', operation: 'read', call: 2 }] } as const
-      await simulate(2, { segmentBytes: 50_000, faults: (rank) => ({ seed: rank, ...faults }) }, async (world, rank) => {
-        const data = makePayload({ kind, byteLength: LONG, seed: 3 })
-        if (rank === 0) {
-          assert.equal(await failure(world.send(data, 1)), 'ERR_BUFFER_GONE 1')
-          await world.send(data, 1)
-        } else {
-          assert.equal(await failure(world.recv(0)), 'ERR_BUFFER_GONE 0')
-          assertSame(await world.recv(0), data, kind)
-        }
-      })
+      await simulate(
+        2,
+        { segmentBytes: 50_000, faults: (rank) => ({ seed: rank, ...faults }) },
+        async (world, rank) => {
+          const data = makePayload({ kind, byteLength: LONG, seed: 3 })
+          if (rank === 0) {
+            assert.equal(await failure(world.send(data, 1)), 'ERR_BUFFER_GONE 1')
+            await world.send(data, 1)
+          } else {
+            assert.equal(await failure(world.recv(0)), 'ERR_BUFFER_GONE 0')
+            assertSame(await world.recv(0), data, kind)
+          }
+        },
+      )
     }
   })
 

@@ -11,6 +11,9 @@ import { RankLink } from './rank-link.js'
 /** Errors of this process that another rank, or the launcher, is the cause of. */
 const CONSEQUENCES = new Set(['ERR_PROC_FAILED', 'ERR_ABORTED', 'ERR_EARLY_EXIT', 'ERR_LAUNCHER_LOST'])
 
+/** A rank that was reading from another one's memory sees its death before the launcher does. */
+const LAUNCHER_WORD_MS = 250
+
 const marker = process.env.ONECOPY_RANK_LINK
 // Workers and forked children inherit --import too; they are no ranks. The marker is taken away from their environment,
 // and the flag from what fork() hands on.
@@ -35,8 +38,7 @@ function keepQuietAboutEchoes(link: RankLink): void {
     // By name and code, not by instanceof: the script may use another copy of the class (CommonJS beside ESM).
     const error = thrown as Partial<OnecopyError> | null | undefined
     const mayBeEcho = error?.name === 'OnecopyError' && CONSEQUENCES.has(String(error.code))
-    if (mayBeEcho) link.pump()
-    if (mayBeEcho && link.failing) {
+    if (mayBeEcho && link.awaitFailing(LAUNCHER_WORD_MS)) {
       link.consequence(error.rank ?? -1)
       process.exit(1)
     }

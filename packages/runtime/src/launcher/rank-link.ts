@@ -110,6 +110,17 @@ export class RankLink implements JobLink {
     return this.#failing
   }
 
+  /** Waits a bounded time for the launcher to say that the job is failing; answers whether it is. Blocks the thread. */
+  awaitFailing(milliseconds: number): boolean {
+    const deadline = performance.now() + milliseconds
+    for (;;) {
+      this.pump()
+      if (this.#failing) return true
+      if (performance.now() >= deadline) return false
+      Atomics.wait(this.#sleepCell, 0, 0, 2)
+    }
+  }
+
   allgather(card: unknown): Promise<unknown[]> {
     if (this.#waiting !== null) throw new TypeError('allgather is called again before the last one is over')
     const number = this.#rounds++

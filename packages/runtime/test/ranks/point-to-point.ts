@@ -4,7 +4,16 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { type Communicator, init, type Message, OnecopyError, PROC_NULL, type Status, testAll, waitAllSync } from 'onecopy'
+import {
+  type Communicator,
+  init,
+  type Message,
+  OnecopyError,
+  PROC_NULL,
+  type Status,
+  testAll,
+  waitAllSync,
+} from 'onecopy'
 import { assertBytes, assertSame, bytesOf, filledBytes } from '../support/payload.js'
 import { badCalls } from './point-to-point-bad-calls.js'
 
@@ -169,7 +178,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     if (isSync) waitAllSync<unknown>([...sends, ...receives])
     else await Promise.all([...sends, ...receives])
     assert.equal(testAll([...sends, ...receives]), true)
-    receives.forEach((request, i) => assert.equal(request.status?.byteLength, lengthOf(i)))
+    for (const [i, request] of receives.entries()) assert.equal(request.status?.byteLength, lengthOf(i))
   },
 
   /** Messages are there before their receives are posted, and the other way round. */

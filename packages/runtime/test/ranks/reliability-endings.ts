@@ -91,6 +91,34 @@ const BEHAVIOURS: Record<string, () => Promise<void>> = {
     await tell('barrier', () => verbs.barrier())
     await ringWithout(leaver, 3)
   },
+  /** Ranks leave with much that nobody has taken yet; what the taker owes them, it owes to nobody. */
+  'leave-much': async () => {
+    await verbs.barrier()
+    if (rank !== 0) {
+      const sends = Array.from({ length: 1000 }, (_, index) => world.send(filledBytes(1500, rank + index), 0, 1))
+      await Promise.all(sends)
+      return
+    }
+    await tell('never', () => verbs.recv(1, 9))
+    for (let from = 1; from < size; from++) {
+      for (let index = 0; index < 1000; index++) {
+        assertBytes((await verbs.recv(from, 1)) as Uint8Array, filledBytes(1500, from + index), `${index} from ${from}`)
+      }
+    }
+    fs.writeSync(1, 'took everything\n')
+  },
+  /** A message is sent and received, and the receiver is gone before the sender looks. */
+  'leave-after': async () => {
+    for (let round = 0; round < 5; round++) {
+      if (rank === 0) {
+        const sending = world.send(filledBytes(400_000, 8), 1)
+        if (round === 4) for (const end = performance.now() + 1000; performance.now() < end; );
+        await sending
+      } else {
+        assertBytes((await verbs.recv(0)) as Uint8Array, filledBytes(400_000, 8), 'the message')
+      }
+    }
+  },
   /** Everyone but rank 0 leaves at once; rank 0 waits for anybody. */
   alone: async () => {
     await verbs.barrier()
