@@ -68,6 +68,19 @@ const typedArrayTag = Object.getOwnPropertyDescriptor(
 export function elementTypeOf(data: unknown): number {
   if (typeof data !== 'object' || data === null) return VALUE
   if (ArrayBuffer.isView(data)) {
+    // the usual kinds first: comparing constructors costs a tenth of asking for the tag
+    switch (data.constructor) {
+      case Uint8Array:
+        return UINT8
+      case Buffer:
+        return BUFFER
+      case Float64Array:
+        return FLOAT64
+      case Int32Array:
+        return INT32
+      case Float32Array:
+        return FLOAT32
+    }
     switch (typedArrayTag.call(data)) {
       case 'Uint8Array':
         return data instanceof Buffer ? BUFFER : UINT8

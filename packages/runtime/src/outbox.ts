@@ -3,6 +3,7 @@ import { EAGER, KIND_MASK } from './envelope.js'
 import type { PeerLink } from './peer-link.js'
 import { EAGER_OVERHEAD_BYTES } from './protocol.js'
 import type { RequestRecord } from './request.js'
+import { WorkSet } from './work-set.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -15,10 +16,10 @@ export class Outbox {
   readonly words = new Int32Array(FRAME_WORDS_MAX)
   /** Called when a frame has to wait: somebody has to push from now on, even when no request is left that waits. */
   onBacklog: () => void = () => undefined
-  readonly #waiting = new Set<PeerLink>()
+  readonly #waiting = new WorkSet<PeerLink>()
 
   get hasBacklog(): boolean {
-    return this.#waiting.size > 0
+    return !this.#waiting.isEmpty
   }
 
   /** Sends `words` alone. */

@@ -32,6 +32,7 @@ import { isExposable, splitAt, type Thresholds } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
+import { WorkSet } from './work-set.js'
 
 /**
  * Long messages: the sender announces, the receiver matches first and then fetches, by remote memory where it can (alone or
@@ -47,8 +48,8 @@ export class Rendezvous {
   readonly #packer: ValuePacker
   readonly #thresholds: Thresholds
   /** What has a segment to move: removed when done, or when it waits for the peer. */
-  readonly #incoming = new Set<Incoming>()
-  readonly #outgoing = new Set<Outgoing>()
+  readonly #incoming = new WorkSet<Incoming>()
+  readonly #outgoing = new WorkSet<Outgoing>()
 
   constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker, thresholds: Thresholds) {
     this.#outbox = outbox
@@ -59,7 +60,7 @@ export class Rendezvous {
   }
 
   get hasWork(): boolean {
-    return this.#incoming.size > 0 || this.#outgoing.size > 0
+    return !this.#incoming.isEmpty || !this.#outgoing.isEmpty
   }
 
   /** Sender: announces a message. `waiting`: the caller's thread does nothing until it is gone. */

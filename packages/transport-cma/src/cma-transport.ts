@@ -113,7 +113,7 @@ export class CmaTransport implements Transport {
     if (this.#polling) throw new Error('poll was called from inside a frame’s receiver')
     if (this.#closed) return 0
     if (this.#doorbell.owesRing) this.#doorbell.retry()
-    if (this.#doorbell.isSummoned) this.#watchSummoners()
+    if (this.#doorbell.seemsSummoned) this.#watchSummoners()
     if (this.#untold !== null) this.#tell()
     const watched = this.#watched
     const count = watched.length

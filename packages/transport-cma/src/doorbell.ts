@@ -59,6 +59,11 @@ export class Doorbell {
     return Atomics.load(this.#words, this.#summary) !== 0
   }
 
+  /** The same, cheaper, for a rank that looks again and again: may miss a summons of this very moment. */
+  get seemsSummoned(): boolean {
+    return this.#words[this.#summary] !== 0
+  }
+
   /** Whether a ring is owed to somebody. */
   get owesRing(): boolean {
     return this.#unrung.length !== 0

@@ -6,6 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 
 const require = createRequire(import.meta.url)
+/** Made once per name and process, and removed with it. */
+const scripts = new Map<string, string>()
 
 /**
  * Gives the path of a script of this folder's tests as one plain JavaScript module, with its relative imports in it and its
@@ -13,6 +15,8 @@ const require = createRequire(import.meta.url)
  * @param name relative to `test/`, as in `ranks/reliability-traffic.ts`.
  */
 export function bundledScript(name: string): string {
+  const made = scripts.get(name)
+  if (made !== undefined) return made
   const source = fileURLToPath(new URL(`../${name}`, import.meta.url))
   const { outputFiles } = buildSync({
     entryPoints: [source],
@@ -33,6 +37,7 @@ export function bundledScript(name: string): string {
   process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
   const script = path.join(folder, path.basename(name).replace(/\.ts$/, '.mjs'))
   fs.writeFileSync(script, placed)
+  scripts.set(name, script)
   return script
 }
 
