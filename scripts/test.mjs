@@ -11,11 +11,12 @@ import { parseArgs } from 'node:util'
 const HELP = `npm test -- [group …] [options]
 
   group             transport, transport-cma, transport-pipe, runtime, examples, bench; all of them by default
-  --matrix          runs the runtime's and the examples' tests once more under each of the other ways
-                    bytes can travel (see VARIANTS in scripts/test.mjs)
-  --only-matrix     only those
+  --matrix          runs the tests that travel by whatever is there once more under each of the other ways
+                    (see VARIANTS in scripts/test.mjs): three minutes
+  --full-matrix     all of the runtime's and the examples' tests under each of them: half an hour
+  --only-matrix     the matrix only, not the default way
   --grep PATTERN    only the tests whose title matches
-  --minutes N       gives up after N minutes (default 18, or 40 with --matrix)
+  --minutes N       gives up after N minutes (default 18, or 60 with --full-matrix)
 `
 
 /**
@@ -43,6 +44,8 @@ const SAME_EVERYWHERE = [
   'package',
   'simulated-',
 ]
+/** What the short matrix leaves out besides: these start jobs over several transports themselves. */
+const OWN_TRANSPORTS = ['errors', 'launcher-', 'point-to-point', 'reliability-', 'request']
 const FLOORS = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
 const MATRIX_GROUPS = ['runtime', 'examples']
 /** Up to how many skipped tests with the same reason are named; more are only counted (the runs above name them all). */
@@ -59,6 +62,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     matrix: { type: 'boolean', default: false },
+    'full-matrix': { type: 'boolean', default: false },
     'only-matrix': { type: 'boolean', default: false },
     grep: { type: 'string' },
     minutes: { type: 'string' },
@@ -70,8 +74,9 @@ if (values.help) {
   process.exit(0)
 }
 const groups = chosenGroups(positionals)
-const withMatrix = values.matrix || values['only-matrix']
-const minutes = Number(values.minutes ?? (withMatrix ? 40 : 18))
+const withMatrix = values.matrix || values['only-matrix'] || values['full-matrix']
+const leftOut = values['full-matrix'] ? SAME_EVERYWHERE : [...SAME_EVERYWHERE, ...OWN_TRANSPORTS]
+const minutes = Number(values.minutes ?? (values['full-matrix'] ? 60 : 18))
 const endsAt = performance.now() + minutes * 60_000
 const folder = mkdtempSync(join(tmpdir(), 'onecopy-tests-'))
 const results = []
@@ -90,7 +95,7 @@ try {
   if (withMatrix) {
     for (const { name, env } of VARIANTS) {
       for (const group of groups.filter((each) => MATRIX_GROUPS.includes(each.name))) {
-        const files = group.files.filter((path) => !SAME_EVERYWHERE.some((each) => basename(path).startsWith(each)))
+        const files = group.files.filter((path) => !leftOut.some((each) => basename(path).startsWith(each)))
         await run(`${group.name}, ${name}`, files, env)
       }
     }

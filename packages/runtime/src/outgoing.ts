@@ -69,7 +69,7 @@ export class Outgoing {
   /** Names the memory to the peer, where remote memory can do it; fills `region`. */
   expose(): boolean {
     const { remote } = this.link
-    if (!isExposable(remote, this.#memory.byteLength)) return false
+    if (!isExposable(remote, this.#memory)) return false
     remote.expose(this.#memory, this.region, 0)
     this.#exposed = true
     return true
@@ -107,7 +107,7 @@ export class Outgoing {
     const { remote } = this.link
     const regions = this.#partRegions
     this.parts.forEach((part, index) => {
-      if (isExposable(remote, part.byteLength)) remote.expose(part, regions, index * REGION_WORDS)
+      if (isExposable(remote, part)) remote.expose(part, regions, index * REGION_WORDS)
     })
     this.main.set(body)
     this.main.set(new Uint8Array(regions.buffer), body.byteLength)

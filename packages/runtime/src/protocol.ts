@@ -33,20 +33,27 @@ export const EAGER_OVERHEAD_BYTES = 128
 /** The receiver tells how much it has taken each time this much has come together. */
 export const CREDIT_BYTES = EAGER_WINDOW_BYTES / 4
 
-/** The thresholds within a transport's longest frame, with the user's wishes (ONECOPY_EAGER, bytes) on top. */
+/**
+ * The thresholds within a transport's longest frame, with the user's wishes (ONECOPY_EAGER, ONECOPY_EAGER_PART,
+ * ONECOPY_BOTH_ENDS; bytes) on top.
+ */
 export function thresholdsFor(
   frameBytesMax: number,
   settings: Readonly<Record<string, string | undefined>>,
 ): Thresholds {
-  const wish = Number(settings.eager)
-  const eagerBytesMax = Number.isInteger(wish) && wish >= 0 ? Math.min(wish, EAGER_WINDOW_BYTES / 2) : EAGER_BYTES_MAX
   return {
-    eagerBytesMax,
-    eagerPartBytes: Math.min(EAGER_PART_BYTES, frameBytesMax),
-    bothEndsBytesMin: BOTH_ENDS_BYTES_MIN,
+    eagerBytesMax: Math.min(wish(settings.eager, EAGER_BYTES_MAX), EAGER_WINDOW_BYTES / 2),
+    eagerPartBytes: Math.max(1, Math.min(wish(settings.eagerPart, EAGER_PART_BYTES), frameBytesMax)),
+    bothEndsBytesMin: wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN),
     partBytesMin: PART_BYTES_MIN,
     streamFrameBytes: Math.min(STREAM_FRAME_BYTES, frameBytesMax),
   }
+}
+
+/** A setting in bytes where it is one, else `fallback`. */
+function wish(setting: string | undefined, fallback: number): number {
+  const bytes = Number(setting)
+  return setting !== undefined && Number.isInteger(bytes) && bytes >= 0 ? bytes : fallback
 }
 
 /** Whether a message fits the eager way: by its length, and by what the peer has not yet received. */
@@ -56,9 +63,14 @@ export function isEager(thresholds: Thresholds, byteLength: number, outstandingB
   )
 }
 
-/** Whether memory of this length may be named to the peer. */
-export function isExposable(remote: RemoteMemory | null, byteLength: number): remote is RemoteMemory {
-  return remote !== null && byteLength >= remote.limits.exposeBytesMin && byteLength > 0
+/** Whether this memory may be named to the peer. */
+export function isExposable(remote: RemoteMemory | null, view: Uint8Array): remote is RemoteMemory {
+  return remote !== null && view.byteLength >= remote.limits.exposeBytesMin && isReadable(remote, view)
+}
+
+/** Whether the peer's memory may be read straight into `view`. */
+export function isReadable(remote: RemoteMemory, view: Uint8Array): boolean {
+  return remote.limits.sharedArrayBuffers || !(view.buffer instanceof SharedArrayBuffer)
 }
 
 /** Where the sender's part begins when both ends copy: half, on a page. */

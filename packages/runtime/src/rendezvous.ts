@@ -28,7 +28,7 @@ import { Incoming } from './incoming.js'
 import type { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isExposable, splitAt, type Thresholds } from './protocol.js'
+import { isExposable, isReadable, splitAt, type Thresholds } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
@@ -129,7 +129,8 @@ export class Rendezvous {
     }
     const incoming = new Incoming(request, link, type, (flags & FLAG_PARTS) !== 0, sendId, main, byteLength)
     incoming.region.set(arrival.region)
-    if ((flags & FLAG_REGION) !== 0 && link.remote?.canRead(link.rank) === true) {
+    const { remote } = link
+    if ((flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)) {
       if ((flags & FLAG_WAITING) !== 0) this.#offer(incoming)
       this.#advance(incoming)
       if (!incoming.idle) this.#incoming.add(incoming)
@@ -256,7 +257,7 @@ export class Rendezvous {
     const { link, main } = incoming
     if (incoming.offered || incoming.hasParts || incoming.readEnd < incoming.byteLength) return
     const from = splitAt(this.#thresholds, incoming.readAt, incoming.byteLength)
-    if (from >= incoming.byteLength || !isExposable(link.remote, main.byteLength)) return
+    if (from >= incoming.byteLength || !isExposable(link.remote, main)) return
     incoming.offered = true
     incoming.awaitsWritten = true
     incoming.readEnd = from

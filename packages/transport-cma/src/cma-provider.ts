@@ -141,8 +141,13 @@ function requireLibc(settings: Settings): Libc {
   return libc
 }
 
-function setting(settings: Settings, name: string): string | undefined {
-  const value = settings[name] ?? process.env[name]
+/** A setting by its variable's name; a launcher hands `ONECOPY_RING_BYTES` over as `ringBytes`. */
+function setting(settings: Settings, variable: string): string | undefined {
+  const name = variable
+    .replace('ONECOPY_', '')
+    .toLowerCase()
+    .replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const value = settings[variable] ?? settings[name] ?? process.env[variable]
   return value === '' ? undefined : value
 }
 

@@ -36,7 +36,7 @@ export interface CmaRemoteMemoryParts {
 
 /** Remote memory by process_vm_readv and process_vm_writev. A region's words are its address and its length. */
 export class CmaRemoteMemory implements RemoteMemory {
-  readonly limits: RemoteMemoryLimits = { exposeBytesMin: MOVING_BYTES_MAX + 1, segmentBytes: SEGMENT_BYTES }
+  readonly limits: RemoteMemoryLimits
   readonly #parts: CmaRemoteMemoryParts
   readonly #libc: Libc
   readonly #vm: ProcessVm
@@ -47,6 +47,11 @@ export class CmaRemoteMemory implements RemoteMemory {
   constructor(parts: CmaRemoteMemoryParts) {
     this.#parts = parts
     this.#libc = parts.libc
+    this.limits = {
+      exposeBytesMin: MOVING_BYTES_MAX + 1,
+      sharedArrayBuffers: parts.libc.name === 'koffi',
+      segmentBytes: SEGMENT_BYTES,
+    }
     this.#vm = new ProcessVm(parts.libc)
     this.#processes = new Array<PeerProcess | undefined>(parts.size).fill(undefined)
     this.#gone = new Array<boolean>(parts.size).fill(false)

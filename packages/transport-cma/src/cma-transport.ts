@@ -11,7 +11,7 @@ import type { Doorbell } from './doorbell.js'
 import { hasJoined, type Identity } from './identity.js'
 import type { Libc } from './libc/libc.js'
 import { INLINE_BYTES_MIN } from './ring-layout.js'
-import { NOT_BELIEVED, RingReader } from './ring-reader.js'
+import { LOADS_ARE_ORDERED, NOT_BELIEVED, RingReader } from './ring-reader.js'
 import { CORRUPT, FULL, RingWriter } from './ring-writer.js'
 import type { Segment } from './segment.js'
 
@@ -105,7 +105,11 @@ export class CmaTransport implements Transport {
       return false
     }
     if (result === CORRUPT) throw this.#distrust(peer, 'its ring’s tail cannot be')
-    if (Atomics.load(this.#words, writer.watchedWord) === 0) this.#doorbell.summon(peer)
+    // After the store that published, which on x64 no later load overtakes.
+    const watched = LOADS_ARE_ORDERED
+      ? (this.#words[writer.watchedWord] as number)
+      : Atomics.load(this.#words, writer.watchedWord)
+    if (watched === 0) this.#doorbell.summon(peer)
     return true
   }
 

@@ -26,8 +26,8 @@ import type { Segment } from './segment.js'
  */
 const REPORT_PARTS = 4
 
-/** On x64 no load overtakes another. */
-const LOADS_ARE_ORDERED = process.arch === 'x64'
+/** On x64 no load overtakes another, or an atomic store before it. */
+export const LOADS_ARE_ORDERED = process.arch === 'x64'
 
 /** What {@link RingReader.take} answers when the ring's contents cannot be believed. */
 export const NOT_BELIEVED = -1

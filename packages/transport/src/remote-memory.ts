@@ -16,7 +16,7 @@ export interface RemoteMemory {
   /**
    * Names `view`'s memory in `words[at … at+REGION_WORDS-1]`. The memory stays the caller's: it must stay alive and must
    * not move until {@link withdraw}. Views of 64 bytes and less may live on the moving heap, so they are refused.
-   * @throws RangeError when the view is shorter than `limits.exposeBytesMin`.
+   * @throws RangeError when the view is shorter than `limits.exposeBytesMin`; TypeError for shared memory that `limits` rules out.
    */
   expose(view: Uint8Array, words: Int32Array, at: number): void
 
@@ -74,6 +74,8 @@ export interface RemoteMemory {
 export interface RemoteMemoryLimits {
   /** The shortest view that may be exposed. */
   readonly exposeBytesMin: number
+  /** Whether views over a SharedArrayBuffer may be exposed, and read into: not every way to learn an address can. */
+  readonly sharedArrayBuffers: boolean
   /** A piece that moves in about a millisecond at worst: what an event loop may be held for at a time. */
   readonly segmentBytes: number
 }

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** From dist/launcher to the repository. An installed package has no bench beside it. */
-const SUITE = new URL('../../../../bench/bench.mjs', import.meta.url)
+const SUITE = new URL('../../../../bench/bench.ts', import.meta.url)
 
 /** Runs the repository's comparison suite with `args` and gives its exit code; outside of the repository, says where it is. */
 export function bench(args: readonly string[]): Promise<number> {
@@ -15,8 +16,9 @@ export function bench(args: readonly string[]): Promise<number> {
     )
     return Promise.resolve(1)
   }
+  const tsx = pathToFileURL(createRequire(SUITE).resolve('tsx')).href
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit' })
+    const child = spawn(process.execPath, ['--import', tsx, file, ...args], { stdio: 'inherit' })
     child.on('error', reject)
     child.on('exit', (exitCode, signal) => resolve(signal === null ? (exitCode ?? 1) : 1))
   })

@@ -71,6 +71,7 @@ export function createInProcessNetwork(options: InProcessOptions): InProcessNetw
   const queueFramesMax = atLeast('queueFramesMax', options.queueFramesMax ?? QUEUE_FRAMES_MAX, 1)
   const remoteLimits = {
     exposeBytesMin: atLeast('exposeBytesMin', options.exposeBytesMin ?? EXPOSE_BYTES_MIN, 1),
+    sharedArrayBuffers: true,
     segmentBytes: atLeast('segmentBytes', options.segmentBytes ?? SEGMENT_BYTES, 1),
   }
   const schedule = options.schedule ?? microtask
