@@ -11,13 +11,12 @@ export interface Progressing {
 
 /** Empty rounds before the clock is read: about 10 us of spinning. */
 const ROUNDS_PER_LOOK = 128
-/** Alone on its core, a rank spins this long before it offers the core to others: longer than any hop between awake ranks. */
-const SPIN_MILLISECONDS = 0.2
 /** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
 const CROWDED_ROUNDS = 8
 /**
- * How long a rank stays awake, yielding, before it sleeps. To be woken costs 50 us and more, and the scheduler tends to put
- * the woken on the waker's core; a pause this short is most likely a peer that computes or was interrupted.
+ * How long a rank stays awake before it sleeps: spinning where it has a core, else yielding. It never yields where it has one:
+ * two ranks that the scheduler happened to put on the same core would take turns there for ever (220 us a hop), and it would
+ * see no reason to use the other. To be woken costs 50 us and more; a pause this short is most likely a peer that computes.
  */
 const AWAKE_MILLISECONDS = 4
 /** The longest sleep: notices about other ranks come by the link, and a sleeping thread must look for them. */
@@ -27,7 +26,7 @@ const PARK_MILLISECONDS_SHARED = 1
 const PUMP_MILLISECONDS = 10
 
 /**
- * The blocking face's way to wait: spin a little, yield, then park in the kernel. Uses no CPU once parked; reads the link
+ * The blocking face's way to wait: spin or yield a little, then park in the kernel. Uses no CPU once parked; reads the link
  * now and then, so that a dead peer or a lost launcher ends the wait.
  */
 export class BlockingDriver {
@@ -56,7 +55,6 @@ export class BlockingDriver {
   /** The slow half, apart so that the hot half stays small enough to inline. */
   #wait(until: { readonly done: boolean }, rounds: number): void {
     const engine = this.#engine
-    const spin = this.#crowded ? 0 : SPIN_MILLISECONDS
     let quietSince = performance.now()
     for (;;) {
       let moved = 0
@@ -70,7 +68,7 @@ export class BlockingDriver {
       }
       const quiet = now - quietSince
       if (quiet >= AWAKE_MILLISECONDS) this.#park()
-      else if (quiet >= spin) engine.transports[0]?.yield()
+      else if (this.#crowded) engine.transports[0]?.yield()
     }
   }
 
