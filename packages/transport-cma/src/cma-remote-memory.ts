@@ -290,7 +290,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     vm.bounce.set(sent)
     vm.setPiece(1, vm.bounceAddress, cell, NONCE_BYTES)
     let result = -EAGAIN
-    for (let i = 0; i < RETRIES_MAX && isPassing(result) && !process.hasExited(); i++) result = vm.write(pid)
+    for (let i = 0; i < RETRIES_MAX && isPassing(result); i++) result = process.hasExited() ? -ESRCH : vm.write(pid)
     if (result !== NONCE_BYTES) {
       this.#refuse(
         process,

@@ -1,7 +1,10 @@
 import { closeSync } from 'node:fs'
-import { errnoName } from './errno.js'
+import { EINTR, errnoName } from './errno.js'
 import { type Card, pidNamespace, startTime } from './identity.js'
 import type { Libc } from './libc/libc.js'
+
+/** Signals in a row that may come between a question to the kernel and its answer. */
+const INTERRUPTIONS_MAX = 1000
 
 /** What is known of a permission: nothing yet, or the answer. */
 export type Permission = 'unknown' | 'granted' | 'refused'
@@ -45,7 +48,11 @@ export class PeerProcess {
 
   /** Whether the process has ended, asked of the kernel now. */
   hasExited(): boolean {
-    return this.#pidfd >= 0 && this.#libc.hasExited(this.#pidfd) !== 0
+    if (this.#pidfd < 0) return false
+    let answer = this.#libc.hasExited(this.#pidfd)
+    // a signal (a profiler's, say) says nothing about the peer; any other error does not let it pass for alive
+    for (let i = 0; i < INTERRUPTIONS_MAX && answer === -EINTR; i++) answer = this.#libc.hasExited(this.#pidfd)
+    return answer !== 0
   }
 
   close(): void {

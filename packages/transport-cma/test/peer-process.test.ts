@@ -45,4 +45,26 @@ describe('cma: who a peer is', () => {
   test('a pid of nobody is not', () => {
     assert.match(doubtAbout({ pid: 2 ** 22 - 1 }) as string, /pidfd_open: /)
   })
+
+  test('a signal between question and answer does not make a peer dead', () => {
+    const answers = [-4, -4, 0]
+    const interrupted = Object.create(libc) as NonNullable<typeof libc>
+    Object.defineProperty(interrupted, 'hasExited', { value: () => answers.shift() ?? 0 })
+    Object.defineProperty(interrupted, 'pidfdOpen', { value: (pid: number) => libc!.pidfdOpen(pid) })
+    const card: Card = {
+      pid: process.pid,
+      startTime: startTime(process.pid) as number,
+      nonceAddress: 4096,
+      cellsAddress: 8192,
+      nonce: new Int32Array(4),
+      namespace: pidNamespace(),
+    }
+    const peer = new PeerProcess(interrupted, 1, card)
+    try {
+      assert.equal(peer.hasExited(), false)
+      assert.deepEqual(answers, [])
+    } finally {
+      peer.close()
+    }
+  })
 })
