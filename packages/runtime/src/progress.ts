@@ -34,6 +34,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
   readonly #watchers = new Set<Watcher>()
   readonly #ended = new Map<number, PeerEnd>()
+  /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
+  #someEnded = false
   #toDrain: PeerEnd[] = []
   /** Members (world ranks) by context, for "every possible sender has left". */
   readonly #members = new Map<number, readonly number[]>()
@@ -136,7 +138,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   /** Posts a receive; it fails at once when nobody is left who could send to it. */
   receive(request: RequestRecord): void {
     this.messenger.receive(request)
-    if (request.posted && (this.#ended.size > 0 || this.failure !== null)) this.#failHopeless()
+    if (this.#someEnded && request.posted) this.#failHopeless()
   }
 
   /** Starts a collective; the record completes with what the schedule returns. */
@@ -262,6 +264,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     }
     messenger.work()
     this.#ended.set(end.rank, end)
+    this.#someEnded = true
     const error = endError(end)
     for (const transport of this.transports) transport.peerGone(end.rank)
     if (end.how === 'failed' && !this.#keepGoing) {
@@ -292,6 +295,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   #failJob(error: OnecopyError): void {
     if (this.failure !== null) return
     this.failure = error
+    this.#someEnded = true
     this.messenger.failure = error
     for (const link of this.messenger.links()) {
       link.ended ??= error

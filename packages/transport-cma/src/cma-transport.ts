@@ -116,6 +116,7 @@ export class CmaTransport implements Transport {
   poll(receiver: FrameReceiver, framesMax: number): number {
     if (this.#polling) throw new Error('poll was called from inside a frame’s receiver')
     if (this.#closed) return 0
+    if (this.#seemsQuiet()) return 0
     if (this.#doorbell.owesRing) this.#doorbell.retry()
     if (this.#doorbell.seemsSummoned) this.#watchSummoners()
     if (this.#untold !== null) this.#tell()
@@ -225,6 +226,18 @@ export class CmaTransport implements Transport {
     reader.emptyPolls = 0
     if (!this.#closed && reader.takeWakeWish()) this.#doorbell.wake(reader.peer)
     return taken
+  }
+
+  /**
+   * Whether a poll would find nothing: five plain looks, because a rank that spins on its one talking peer spends its life here.
+   * May miss what comes this very moment; whoever goes to sleep asks {@link #hasWork} in order.
+   */
+  #seemsQuiet(): boolean {
+    const watched = this.#watched
+    if (watched.length !== 1 || this.#untold !== null) return false
+    const doorbell = this.#doorbell
+    if (doorbell.seemsSummoned || doorbell.isArmed || doorbell.owesRing) return false
+    return !(watched[0] as RingReader).seemsReady
   }
 
   /** Starts polling the rings of those who asked for it. */
