@@ -28,7 +28,7 @@ import { Incoming } from './incoming.js'
 import type { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isExposable, isReadable, splitAt, type Thresholds } from './protocol.js'
+import { isExposable, isReadable, readLength, splitAt, type Thresholds } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
@@ -282,7 +282,13 @@ export class Rendezvous {
     const remote = link.remote!
     try {
       if (incoming.readAt < incoming.readEnd) {
-        const length = Math.min(remote.limits.segmentBytes, incoming.readEnd - incoming.readAt)
+        const length = readLength(
+          this.#thresholds,
+          remote.limits.segmentBytes,
+          incoming.readAt,
+          incoming.readEnd,
+          !incoming.offered && !incoming.hasParts,
+        )
         remote.read(link.rank, incoming.region, 0, incoming.readAt, incoming.main, incoming.readAt, length)
         incoming.readAt += length
         link.bytesSingleCopy += length

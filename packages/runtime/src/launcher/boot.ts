@@ -5,6 +5,7 @@
  */
 import { isMainThread } from 'node:worker_threads'
 import type { OnecopyError } from '@onecopy/transport'
+import { withoutAllocator } from './allocator.js'
 import { LINK_SLOT } from './control-message.js'
 import { RankLink } from './rank-link.js'
 
@@ -19,6 +20,7 @@ const marker = process.env.ONECOPY_RANK_LINK
 // and the flag from what fork() hands on.
 if (isMainThread && marker !== undefined) {
   delete process.env.ONECOPY_RANK_LINK
+  withoutAllocator(process.env)
   const flag = process.execArgv.indexOf(import.meta.url)
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
   const link = RankLink.open(Number(marker))

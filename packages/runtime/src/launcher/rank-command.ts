@@ -1,3 +1,4 @@
+import { withAllocator } from './allocator.js'
 import type { JobMessage } from './control-message.js'
 import { pinCommand } from './cores.js'
 import type { JobOptions } from './launch-options.js'
@@ -30,7 +31,7 @@ export function rankCommand(
     args,
     cwd: options.cwd,
     env: {
-      ...options.env,
+      ...withAllocator(options.env),
       ONECOPY_RANK_LINK: String(LINK_DESCRIPTOR),
       ONECOPY_RANK: String(rank),
       ONECOPY_SIZE: String(options.size),
