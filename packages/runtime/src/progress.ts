@@ -117,6 +117,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   awaited(request: RequestRecord): void {
     if (request.sendId >= 0) this.messenger.rendezvous.nowWaiting(request)
     if (!request.counted) this.began(request)
+    this.#loop.spin(request)
   }
 
   blockUntilDone(request: RequestRecord): void {
