@@ -19,6 +19,8 @@ const CROWDED_ROUNDS = 8
  * see no reason to use the other. To be woken costs 50 us and more; a pause this short is most likely a peer that computes.
  */
 const AWAKE_MILLISECONDS = 4
+/** Rounds between two sleeps. */
+const SLEEPY_ROUNDS = 8
 /** The longest sleep: notices about other ranks come by the link, and a sleeping thread must look for them. */
 const PARK_MILLISECONDS_MAX = 40
 /** With several transports only one can be slept on at a time. */
@@ -56,9 +58,11 @@ export class BlockingDriver {
   #wait(until: { readonly done: boolean }, rounds: number): void {
     const engine = this.#engine
     let quietSince = performance.now()
+    let quiet = 0
     for (;;) {
       let moved = 0
-      for (let round = 0; round < rounds && !until.done; round++) moved += engine.progress()
+      const count = quiet >= AWAKE_MILLISECONDS ? SLEEPY_ROUNDS : rounds
+      for (let round = 0; round < count && !until.done; round++) moved += engine.progress()
       if (until.done) return
       const now = performance.now()
       if (moved !== 0) quietSince = now
@@ -66,7 +70,7 @@ export class BlockingDriver {
         this.#pumpedAt = now
         engine.link.pump()
       }
-      const quiet = now - quietSince
+      quiet = now - quietSince
       if (quiet >= AWAKE_MILLISECONDS) this.#park()
       else if (this.#crowded) engine.transports[0]?.yield()
     }

@@ -24,7 +24,8 @@ const EAGER_PART_BYTES = 8 * 1024
 const BOTH_ENDS_BYTES_MIN = 160 * 1024
 /** A part costs a region (16 bytes) and an iovec; below this, copying it into the packed value is as cheap. */
 const PART_BYTES_MIN = 4 * 1024
-const STREAM_FRAME_BYTES = 32 * 1024
+/** Short enough that both CPUs copy at the same time, long enough that a frame costs little (16 KiB: 78 us for 1 MiB, 32: 95). */
+const STREAM_FRAME_BYTES = 16 * 1024
 
 /** Unreceived eager bytes that may be under way to one peer before the sender announces instead. */
 export const EAGER_WINDOW_BYTES = 2 * 1024 * 1024

@@ -152,6 +152,7 @@ const SLOTS_FEW = 46
  * to 128 ranks, 256 MiB in all at 64; 16 KiB beyond.
  */
 export function defaultGeometry(size: number): RingGeometry {
+  if (size <= 4) return ringGeometry(SLOTS_USUAL, 512 * 1024)
   if (size <= 16) return ringGeometry(SLOTS_USUAL, 256 * 1024)
   if (size <= 32) return ringGeometry(SLOTS_USUAL, 128 * 1024)
   if (size <= 128) return ringGeometry(SLOTS_USUAL, 32 * 1024)
