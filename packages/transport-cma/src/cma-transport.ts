@@ -300,12 +300,12 @@ export class CmaTransport implements Transport {
     return this.#blocked.length !== 0 && this.#findsRoom()
   }
 
-  /** Whether a ring that was full has room now; forgets those. */
+  /** Whether a ring that was full has room now; forgets those, and has this rank woken for the others. */
   #findsRoom(): boolean {
     let found = false
     for (let i = this.#blocked.length - 1; i >= 0; i--) {
       const writer = this.#blocked[i] as RingWriter
-      if (!writer.hasNewRoom()) continue
+      if (writer.awaitsRoom()) continue
       found = true
       writer.blocked = false
       this.#blocked.splice(i, 1)

@@ -113,11 +113,18 @@ export class RingWriter {
     return WRITTEN
   }
 
-  /** Whether the reader has made room since the ring was found full. */
-  hasNewRoom(): boolean {
+  /**
+   * Whether the reader has made room since the ring was found full; if not, the reader will wake this rank when it does.
+   *
+   * The wish is made anew at each look: the reader may be about to take back an old one, seen before this rank fell asleep, and
+   * then nobody would be woken. Whoever sleeps announces that first, then asks this: the reader reports room, then takes the
+   * wish, then looks for a sleeper, so it cannot miss all three.
+   */
+  awaitsRoom(): boolean {
+    this.#wishForRoom()
     const slots = Atomics.load(this.#words, this.#ringWord + TAIL_SLOTS_WORD)
     return (
-      slots !== this.#slotsFreed || Atomics.load(this.#words, this.#ringWord + TAIL_PAYLOAD_WORD) !== this.#payloadFreed
+      slots === this.#slotsFreed && Atomics.load(this.#words, this.#ringWord + TAIL_PAYLOAD_WORD) === this.#payloadFreed
     )
   }
 
@@ -134,13 +141,16 @@ export class RingWriter {
     return true
   }
 
-  /** Asks the reader for a wake-up. Whoever goes to sleep over it asks {@link hasNewRoom} first: room may just have come. */
   #full(): number {
-    // Looked at first, so that a sender that keeps trying does not keep taking the reader's line.
-    const word = this.#ringWord + WAITING_WORD
-    if (Atomics.load(this.#words, word) === 0) Atomics.store(this.#words, word, 1)
+    this.#wishForRoom()
     this.blocked = true
     return FULL
+  }
+
+  /** Looks first, so that a sender that keeps trying does not keep taking the reader's line. */
+  #wishForRoom(): void {
+    const word = this.#ringWord + WAITING_WORD
+    if (Atomics.load(this.#words, word) === 0) Atomics.store(this.#words, word, 1)
   }
 
   /** @param at a multiple of 4. */

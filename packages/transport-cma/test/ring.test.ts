@@ -99,6 +99,24 @@ describe('a ring', () => {
     }
   })
 
+  it('wakes a sender that fell asleep between a report of room and the taking of its old wish', () => {
+    const words = Int32Array.of(7)
+    const fill = (): void => {
+      while (writer.write(words, 1, new Uint8Array(0), 0, 0) === WRITTEN);
+    }
+    const some = Math.ceil(geometry.slotCount / 2)
+    fill()
+    assert.equal(reader.take(collect([]), some), some)
+    // The sender is faster: it has seen the room and used it, and finds its wish still there.
+    fill()
+    assert.equal(reader.takeWakeWish(), true)
+    // Only now does it look for the last time and sleep.
+    assert.equal(writer.awaitsRoom(), true)
+    assert.equal(reader.take(collect([]), some), some)
+    assert.equal(reader.takeWakeWish(), true)
+    assert.equal(writer.awaitsRoom(), false)
+  })
+
   it('goes on over the wrap of its 32-bit counters', () => {
     // As if 2^32 - 40 frames had gone before; the payload counter wraps on the way too.
     const first = -40
