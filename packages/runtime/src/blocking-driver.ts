@@ -9,8 +9,8 @@ export interface Progressing {
   progress(): number
 }
 
-/** Empty rounds before the clock is read: about 10 us of spinning. */
-const ROUNDS_PER_LOOK = 128
+/** Empty rounds before the clock is read: some 5 us of spinning on rings. */
+const ROUNDS_PER_LOOK = 1024
 /** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
 const CROWDED_ROUNDS = 8
 /**

@@ -1,6 +1,6 @@
 import { OnecopyError } from '@onecopy/transport'
 import { allocate, arrayOver, elementTypeName, VALUE } from './element-type.js'
-import { copyBytes } from './memory.js'
+import { ByteCopier } from './memory.js'
 import { INTO, type RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
 
@@ -9,6 +9,7 @@ const SCRATCH_BYTES = 8 * 1024
 
 /** Hands a message's bytes to the receive it matched, in the form that receive asked for. */
 export class Delivery {
+  readonly copier = new ByteCopier()
   readonly #packer: ValuePacker
   readonly #scratch = new Uint8Array(SCRATCH_BYTES)
 
@@ -67,7 +68,7 @@ export class Delivery {
     if (request.mode === INTO) {
       const fitting = request.elementType === 0 ? type !== VALUE : type === request.elementType
       if (fitting && byteLength <= request.capacity) {
-        if (byteLength > 0) copyBytes(request.bytes!, 0, bytes, byteOffset, byteLength)
+        if (byteLength > 0) this.copier.copy(request.bytes!, 0, bytes, byteOffset, byteLength)
         request.complete(undefined)
       } else {
         request.fail(this.refusal(request, type, byteLength))
@@ -76,13 +77,13 @@ export class Delivery {
     }
     if (type === VALUE && !owned && byteLength <= SCRATCH_BYTES) {
       // unpacking copies what it keeps, so the same memory serves for every short value
-      copyBytes(this.#scratch, 0, bytes, byteOffset, byteLength)
+      this.copier.copy(this.#scratch, 0, bytes, byteOffset, byteLength)
       this.conclude(request, type, this.#scratch.subarray(0, byteLength), [])
       return
     }
     const reusable = owned && byteOffset === 0 && bytes.byteOffset === 0 && bytes.buffer.byteLength === byteLength
     const memory = reusable ? bytes : new Uint8Array(allocate(byteLength))
-    if (!reusable) copyBytes(memory, 0, bytes, byteOffset, byteLength)
+    if (!reusable) this.copier.copy(memory, 0, bytes, byteOffset, byteLength)
     this.conclude(request, type, memory, [])
   }
 

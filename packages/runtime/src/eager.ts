@@ -16,7 +16,6 @@ import {
   OUTCOME_DONE,
   TYPE_SHIFT,
 } from './envelope.js'
-import { copyBytes } from './memory.js'
 import type { Outbox } from './outbox.js'
 import type { EagerInflow, PeerLink } from './peer-link.js'
 import { CREDIT_BYTES, EAGER_OVERHEAD_BYTES, EAGER_WINDOW_BYTES, isEager, type Thresholds } from './protocol.js'
@@ -124,7 +123,7 @@ export class EagerProtocol {
     }
     const acknowledgeId = (words[0]! & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
     const inflow: EagerInflow = { target, at: byteLength, total, request, arrival, acknowledgeId }
-    if (target !== null) copyBytes(target, 0, bytes, byteOffset, byteLength)
+    if (target !== null) this.#delivery.copier.copy(target, 0, bytes, byteOffset, byteLength)
     if (arrival !== null) arrival.receivedBytes = byteLength
     if (request !== null) request.detail = type
     link.inflow = inflow
@@ -138,7 +137,7 @@ export class EagerProtocol {
         rank: link.rank,
       })
     }
-    if (inflow.target !== null) copyBytes(inflow.target, inflow.at, bytes, byteOffset, byteLength)
+    if (inflow.target !== null) this.#delivery.copier.copy(inflow.target, inflow.at, bytes, byteOffset, byteLength)
     inflow.at += byteLength
     const { arrival, request } = inflow
     if (arrival !== null) arrival.receivedBytes = inflow.at

@@ -1,3 +1,5 @@
+// Node's global `Buffer` is an accessor: asking for it costs more than all the comparisons below.
+import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { OnecopyError } from '@onecopy/transport'
 

@@ -1,7 +1,7 @@
 import { REGION_WORDS, type RemoteMemory } from '@onecopy/transport'
 import { allocate } from './element-type.js'
 import { OUTCOME_DONE } from './envelope.js'
-import { copyBytes } from './memory.js'
+import type { ByteCopier } from './memory.js'
 import type { PeerLink } from './peer-link.js'
 import type { RequestRecord } from './request.js'
 
@@ -139,16 +139,16 @@ export class Incoming {
   }
 
   /** Takes streamed bytes as far as the current piece goes; answers how many. */
-  takeStreamed(bytes: Uint8Array, byteOffset: number, byteLength: number): number {
+  takeStreamed(copier: ByteCopier, bytes: Uint8Array, byteOffset: number, byteLength: number): number {
     if (this.streamAt < this.byteLength) {
       const length = Math.min(byteLength, this.byteLength - this.streamAt)
-      copyBytes(this.main, this.streamAt, bytes, byteOffset, length)
+      copier.copy(this.main, this.streamAt, bytes, byteOffset, length)
       this.streamAt += length
       return length
     }
     const part = this.parts![this.#fillIndex]!
     const length = Math.min(byteLength, part.byteLength - this.#fillAt)
-    copyBytes(part, this.#fillAt, bytes, byteOffset, length)
+    copier.copy(part, this.#fillAt, bytes, byteOffset, length)
     this.streamAt += length
     this.#fillAt += length
     if (this.#fillAt === part.byteLength) {

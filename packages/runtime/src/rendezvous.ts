@@ -190,7 +190,7 @@ export class Rendezvous {
           rank: link.rank,
         })
       }
-      taken += incoming.takeStreamed(bytes, byteOffset + taken, byteLength - taken)
+      taken += incoming.takeStreamed(this.#delivery.copier, bytes, byteOffset + taken, byteLength - taken)
       if (incoming.mainStreamed && incoming.hasParts && incoming.parts === null) {
         if (!this.#openParts(incoming)) return
       }
