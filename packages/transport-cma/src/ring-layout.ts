@@ -96,6 +96,7 @@ export const SLOT_HEADER_WORD = 2
 /** Marks a meta word as ours, so that zeroed or foreign memory is not taken for an empty frame. */
 export const SLOT_MARK = 0x5
 export const META_WORDS_MASK = 0xf
+export const META_MARK_SHIFT = 4
 export const META_LENGTH_SHIFT = 8
 
 /** What fits into a slot whatever the number of header words. */
@@ -234,6 +235,8 @@ function assertLayout(): void {
     inlineOffset(4) + 40 === LINE_BYTES &&
     INLINE_BYTES_MIN > 0 &&
     FRAME_WORDS_MAX <= META_WORDS_MASK &&
+    META_WORDS_MASK >>> META_MARK_SHIFT === 0 &&
+    SLOT_MARK << META_MARK_SHIFT < 1 << META_LENGTH_SHIFT &&
     isMidPage(RING_HEADER_BYTES + SLOTS_USUAL * SLOT_BYTES) &&
     isMidPage(RING_HEADER_BYTES + SLOTS_FEW * SLOT_BYTES)
   if (!holds) throw new Error('transport-cma: the ring layout contradicts itself')

@@ -5,6 +5,7 @@ import {
   inlineOffset,
   LINE_BYTES,
   META_LENGTH_SHIFT,
+  META_MARK_SHIFT,
   META_WORDS_MASK,
   ringOffset,
   SLOT_BYTES,
@@ -114,7 +115,8 @@ export class RingReader {
       const meta = words[slot + SLOT_META_WORD] as number
       const wordCount = meta & META_WORDS_MASK
       const byteLength = meta >>> META_LENGTH_SHIFT
-      const wellFormed = ((meta >>> 4) & 0xf) === SLOT_MARK && wordCount >= 1 && wordCount <= FRAME_WORDS_MAX
+      const wellFormed =
+        ((meta >>> META_MARK_SHIFT) & 0xf) === SLOT_MARK && wordCount >= 1 && wordCount <= FRAME_WORDS_MAX
       if (!wellFormed || byteLength > this.#frameBytesMax) return this.#doubt(taken, `slot has meta ${meta}`)
 
       let at = 4 * slot + inlineOffset(wordCount)

@@ -5,6 +5,7 @@ import {
   inlineOffset,
   LINE_BYTES,
   META_LENGTH_SHIFT,
+  META_MARK_SHIFT,
   ringOffset,
   SLOT_BYTES,
   SLOT_HEADER_WORD,
@@ -101,7 +102,7 @@ export class RingWriter {
       this.#payloadWritten = (position + padded) | 0
     }
     for (let i = 0; i < wordCount; i++) ring[slot + SLOT_HEADER_WORD + i] = words[i] as number
-    ring[slot + SLOT_META_WORD] = (byteLength << META_LENGTH_SHIFT) | (SLOT_MARK << 4) | wordCount
+    ring[slot + SLOT_META_WORD] = (byteLength << META_LENGTH_SHIFT) | (SLOT_MARK << META_MARK_SHIFT) | wordCount
 
     // The head is one frame behind on purpose: it must never be ahead of what a reader can see.
     ring[this.#ringWord + HEAD_SLOTS_WORD] = this.#published
