@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, fstatSync, readdirSync } from 'node:fs'
+import { closeSync, fstatSync, readdirSync, readFileSync } from 'node:fs'
 import { OnecopyError } from '@onecopy/transport'
 import { describe, it } from 'mocha'
 import { cmaProvider } from '../src/cma-provider.js'
@@ -40,6 +40,18 @@ describe('the segment’s layout', () => {
       const { frameBytesMax, payloadBytes } = defaultGeometry(size)
       assert.equal(frameBytesMax * 4 <= payloadBytes && frameBytesMax >= 1024, true)
     }
+  })
+
+  it('has by default what the README says', () => {
+    const ends = [4, 16, 32, 128]
+    const bytesAt = (size: number): number => defaultGeometry(size).payloadBytes
+    for (const [i, end] of ends.entries()) {
+      assert.equal(bytesAt(i === 0 ? 2 : (ends[i - 1] as number) + 1), bytesAt(end), `up to ${end} ranks`)
+    }
+    const [four, sixteen, most, many, beyond] = [...ends, 129].map((size) => `${bytesAt(size) / 1024} KiB`)
+    const said = `Default ${four} up to 4 ranks, ${sixteen} to 16, ${most} to 32, ${many} to 128, then ${beyond} |`
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    assert.ok(readme.includes(said), `the README does not say: ${said}`)
   })
 
   it('refuses measures that cannot work', () => {
