@@ -13,6 +13,7 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, SYSCALL_NUMBERS } fr
 import { CARD_NONCE_WORD, cardWord } from '../src/ring-layout.js'
 import { ChildLines } from './child-lines.js'
 import { CmaJob, until } from './cma-job.js'
+import { AS_PLAIN_USER, requireRoot } from './skip.js'
 
 const MIB = 2 ** 20
 const numbers = SYSCALL_NUMBERS[process.arch] as NonNullable<(typeof SYSCALL_NUMBERS)[string]>
@@ -315,12 +316,11 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
     })
 
     it('is refused by a process that may not be looked into, as an ordinary user', async function () {
-      if (process.getuid?.() !== 0) this.skip()
+      requireRoot(this)
       job = await CmaJob.prepare(2, { ONECOPY_FFI: ffi })
       await job.open(0)
-      const wrapper = ['setpriv', '--reuid', '61000', '--regid', '61000', '--clear-groups']
       chmodSync(job.directory, 0o777)
-      const lines = new ChildLines(job.start(1, 'tryRead', wrapper))
+      const lines = new ChildLines(job.start(1, 'tryRead', AS_PLAIN_USER))
       assert.equal(await lines.next('canRead '), 'false')
       assert.equal(await lines.next('canWrite '), 'false')
       assert.match(await lines.next('whyNot '), /process_vm_readv: EPERM: refused because of .*another user/)
@@ -328,13 +328,12 @@ for (const ffi of ['koffi', 'ffi-napi'] as const) {
     })
 
     it('is refused by a process that is not dumpable, though it is the same user’s', async function () {
-      if (process.getuid?.() !== 0) this.skip()
+      requireRoot(this)
       job = await CmaJob.prepare(2, { ONECOPY_FFI: ffi })
-      const wrapper = ['setpriv', '--reuid', '61000', '--regid', '61000', '--clear-groups']
       chmodSync(job.directory, 0o777)
-      const secretive = new ChildLines(job.start(0, 'undumpable', wrapper))
+      const secretive = new ChildLines(job.start(0, 'undumpable', AS_PLAIN_USER))
       await secretive.next('undumpable')
-      const lines = new ChildLines(job.start(1, 'tryRead', wrapper))
+      const lines = new ChildLines(job.start(1, 'tryRead', AS_PLAIN_USER))
       assert.equal(await lines.next('canRead '), 'false')
       assert.match(await lines.next('whyNot '), /EPERM: .*non-dumpable/)
     })
