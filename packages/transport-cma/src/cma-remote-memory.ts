@@ -3,7 +3,7 @@ import { EACCES, EAGAIN, EFAULT, EINTR, ENOMEM, EPERM, ESRCH, errnoName } from '
 import { type Identity, putNumber, readCard, takeNumber } from './identity.js'
 import type { Libc } from './libc/libc.js'
 import { CALL_BYTES_MAX } from './libc/numbers.js'
-import { PeerProcess } from './peer-process.js'
+import { PeerProcess, type Refusal } from './peer-process.js'
 import { MOVING_BYTES_MAX, PIECES_MAX, ProcessVm } from './process-vm.js'
 import { describeRefusal } from './refusal.js'
 import { NONCE_BYTES } from './ring-layout.js'
@@ -89,8 +89,9 @@ export class CmaRemoteMemory implements RemoteMemory {
     if (this.#gone[peer] === true) return `rank ${peer} has ended`
     const process = this.#processes[peer]
     if (process === undefined) return `rank ${peer} has not joined, or was not asked for yet`
-    if (process.readRefusal !== null) return process.readRefusal
-    return mode === 'no-write' && process.canWrite === 'refused' ? 'ONECOPY_CMA=no-write' : process.writeRefusal
+    if (process.readRefusal !== null) return process.readRefusal.reason
+    if (mode === 'no-write' && process.canWrite === 'refused') return 'ONECOPY_CMA=no-write'
+    return process.writeRefusal === null ? null : process.writeRefusal.reason
   }
 
   read(
@@ -230,11 +231,16 @@ export class CmaRemoteMemory implements RemoteMemory {
     throw this.#unavailable(peer, this.#processes[peer]?.writeRefusal ?? null, WRITEV)
   }
 
-  #unavailable(peer: number, refusal: string | null, syscall: string): OnecopyError {
+  #unavailable(peer: number, refusal: Refusal | null, syscall: string): OnecopyError {
     if (this.#closed) return new OnecopyError('ERR_CLOSED', 'the transport has been closed', { rank: peer })
-    if (this.#gone[peer] === true) return this.#failed(peer, syscall, 0, 0, 'has ended')
-    const reason = refusal ?? this.whyNot(peer) ?? 'no reason is known'
-    return new OnecopyError('ERR_UNAVAILABLE', `rank ${peer}: ${reason}`, { rank: peer, syscall, bytesDone: 0 })
+    if (this.#gone[peer] === true) return this.#failed(peer, syscall, null, 0, 'has ended')
+    const reason = refusal?.reason ?? this.whyNot(peer) ?? 'no reason is known'
+    return new OnecopyError('ERR_UNAVAILABLE', `rank ${peer}: ${reason}`, {
+      rank: peer,
+      syscall,
+      bytesDone: 0,
+      ...errnoField(refusal?.errno ?? null),
+    })
   }
 
   #proveRead(process: PeerProcess): void {
@@ -244,20 +250,17 @@ export class CmaRemoteMemory implements RemoteMemory {
       process.confirm()
       process.canRead = 'granted'
     } else if (result === -EPERM || result === -EACCES) {
-      this.#refuse(process, READV, describeRefusal(READV, -result))
+      this.#refuse(process, READV, describeRefusal(READV, -result), -result)
     } else if (result === -ESRCH || result === -EFAULT || result === NONCE_BYTES) {
       const why = result < 0 ? errnoName(-result) : 'another process answers'
       this.#refuse(
         process,
         READV,
         `${READV}: ${why}: pid ${pid} is not that rank from here (another pid namespace, or it has ended)`,
+        errnoOf(result),
       )
     } else {
-      this.#refuse(
-        process,
-        READV,
-        result < 0 ? describeRefusal(READV, -result) : `${READV} answers nonsense (${result})`,
-      )
+      this.#refuse(process, READV, describeAnswer(READV, result), errnoOf(result))
     }
   }
 
@@ -279,7 +282,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     const mayRead = this.canRead(process.rank)
     const { doubt } = process
     if (doubt !== null) {
-      this.#refuse(process, WRITEV, `remote writes need proof of who is written to, and ${doubt}`)
+      this.#refuse(process, WRITEV, `remote writes need proof of who is written to, and ${doubt}`, null)
       return
     }
     const { identity, rank } = this.#parts
@@ -292,11 +295,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     let result = -EAGAIN
     for (let i = 0; i < RETRIES_MAX && isPassing(result); i++) result = process.hasExited() ? -ESRCH : vm.write(pid)
     if (result !== NONCE_BYTES) {
-      this.#refuse(
-        process,
-        WRITEV,
-        result < 0 ? describeRefusal(WRITEV, -result) : `${WRITEV} answers nonsense (${result})`,
-      )
+      this.#refuse(process, WRITEV, describeAnswer(WRITEV, result), errnoOf(result))
       return
     }
     if (mayRead) {
@@ -304,7 +303,7 @@ export class CmaRemoteMemory implements RemoteMemory {
       const back = this.#readPatiently(process, 1)
       const same = sent.every((byte, i) => vm.bounce[i] === byte)
       if (back !== 2 * NONCE_BYTES || !vm.nonceIs(process.card.nonce) || !same) {
-        this.#refuse(process, WRITEV, `${WRITEV} claims to have written what cannot be read back`)
+        this.#refuse(process, WRITEV, `${WRITEV} claims to have written what cannot be read back`, null)
         return
       }
     }
@@ -320,11 +319,11 @@ export class CmaRemoteMemory implements RemoteMemory {
     const result = vm.read(pid, nonceAddress, pieces)
     if (result > NONCE_BYTES && result <= NONCE_BYTES + wanted) {
       if (vm.nonceIs(nonce)) return result - NONCE_BYTES
-      throw this.#failed(process.rank, READV, 0, done, `is gone: pid ${pid} belongs to another process now`)
+      throw this.#failed(process.rank, READV, null, done, `is gone: pid ${pid} belongs to another process now`)
     }
     if (result === NONCE_BYTES) {
       if (!vm.nonceIs(nonce)) {
-        throw this.#failed(process.rank, READV, 0, done, `is gone: pid ${pid} belongs to another process now`)
+        throw this.#failed(process.rank, READV, null, done, `is gone: pid ${pid} belongs to another process now`)
       }
       // The nonce came and the data did not. Only a call without the nonce tells why.
       const alone = vm.readUnproven(pid)
@@ -351,24 +350,24 @@ export class CmaRemoteMemory implements RemoteMemory {
     const rank = process.rank
     if (result === -ESRCH) throw this.#failed(rank, syscall, ESRCH, done, 'has ended')
     if ((isPassing(result) || result >= 0) && retries < RETRIES_MAX) return 0
-    const reason = result < 0 ? describeRefusal(syscall, -result) : `${syscall} answers nonsense (${result} bytes)`
-    this.#refuse(process, syscall, reason)
+    const reason = describeAnswer(syscall, result)
+    this.#refuse(process, syscall, reason, errnoOf(result))
     throw new OnecopyError('ERR_UNAVAILABLE', `rank ${rank}: ${reason}`, {
       rank,
       syscall,
       bytesDone: done,
-      ...(result < 0 ? { errno: -result } : {}),
+      ...errnoField(errnoOf(result)),
     })
   }
 
   /** Remembers that this direction is refused for this peer, and tells the user once per job. */
-  #refuse(process: PeerProcess, syscall: string, reason: string): void {
+  #refuse(process: PeerProcess, syscall: string, reason: string, errno: number | null): void {
     if (syscall === READV) {
       process.canRead = 'refused'
-      process.readRefusal = reason
+      process.readRefusal = { reason, errno }
     } else {
       process.canWrite = 'refused'
-      process.writeRefusal = reason
+      process.writeRefusal = { reason, errno }
     }
     const { mode, rank, notice } = this.#parts
     const verb = syscall === READV ? 'read' : 'write to'
@@ -377,6 +376,7 @@ export class CmaRemoteMemory implements RemoteMemory {
       throw new OnecopyError('ERR_CMA_DENIED', `single copy is required (ONECOPY_CMA=require), but ${message}`, {
         rank: process.rank,
         syscall,
+        ...errnoField(errno),
       })
     }
     notice(
@@ -385,8 +385,8 @@ export class CmaRemoteMemory implements RemoteMemory {
     )
   }
 
-  #failed(rank: number, syscall: string, errno: number, bytesDone: number, what: string): OnecopyError {
-    const fields = errno === 0 ? { rank, syscall, bytesDone } : { rank, syscall, bytesDone, errno }
+  #failed(rank: number, syscall: string, errno: number | null, bytesDone: number, what: string): OnecopyError {
+    const fields = { rank, syscall, bytesDone, ...errnoField(errno) }
     return new OnecopyError('ERR_PROC_FAILED', `rank ${rank} ${what}`, fields)
   }
 
@@ -402,6 +402,20 @@ export class CmaRemoteMemory implements RemoteMemory {
       },
     )
   }
+}
+
+/** What an answer that is no success means, in words. */
+function describeAnswer(syscall: string, result: number): string {
+  return result < 0 ? describeRefusal(syscall, -result) : `${syscall} answers nonsense (${result} bytes)`
+}
+
+/** The positive errno of a result, or null when it is none. */
+function errnoOf(result: number): number | null {
+  return result < 0 ? -result : null
+}
+
+function errnoField(errno: number | null): { readonly errno?: number } {
+  return errno === null ? {} : { errno }
 }
 
 function isPassing(result: number): boolean {

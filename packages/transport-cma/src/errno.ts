@@ -1,4 +1,5 @@
 import { getSystemErrorName } from 'node:util'
+import type { ErrorFields } from '@onecopy/transport'
 
 export const EPERM = 1
 export const ESRCH = 3
@@ -20,5 +21,15 @@ export function errnoName(errno: number): string {
     return getSystemErrorName(-errno)
   } catch {
     return `errno ${errno}`
+  }
+}
+
+/** The fields of an OnecopyError that keep what `error` says of a system call. Node's errno is negative, ours positive. */
+export function systemFields(error: unknown): Pick<ErrorFields, 'cause' | 'errno' | 'syscall'> {
+  const { errno, syscall } = error as { errno?: unknown; syscall?: unknown }
+  return {
+    cause: error,
+    ...(typeof errno === 'number' ? { errno: Math.abs(errno) } : {}),
+    ...(typeof syscall === 'string' ? { syscall } : {}),
   }
 }

@@ -9,6 +9,14 @@ const INTERRUPTIONS_MAX = 1000
 /** What is known of a permission: nothing yet, or the answer. */
 export type Permission = 'unknown' | 'granted' | 'refused'
 
+/** Why a permission is refused. */
+export interface Refusal {
+  /** In words, for the user. */
+  readonly reason: string
+  /** What the kernel said; null when it is not the kernel who refuses, or when what it says makes no sense. */
+  readonly errno: number | null
+}
+
 /**
  * A peer as a process of this machine: its card, a pidfd, and what it has turned out to permit. A pid may come to mean
  * another process; the pidfd cannot.
@@ -18,8 +26,8 @@ export class PeerProcess {
   readonly card: Card
   canRead: Permission = 'unknown'
   canWrite: Permission = 'unknown'
-  readRefusal: string | null = null
-  writeRefusal: string | null = null
+  readRefusal: Refusal | null = null
+  writeRefusal: Refusal | null = null
   readonly #libc: Libc
   /** Negative errno when there is none. */
   readonly #pidfd: number

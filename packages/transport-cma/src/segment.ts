@@ -1,7 +1,7 @@
 import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { OnecopyError } from '@onecopy/transport'
-import { EOPNOTSUPP, errnoName } from './errno.js'
+import { EOPNOTSUPP, errnoName, systemFields } from './errno.js'
 import type { Libc } from './libc/libc.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK } from './libc/numbers.js'
 import { randomBytes } from './random.js'
@@ -51,6 +51,7 @@ export function createSegment(libc: Libc, layout: SegmentLayout, directory: stri
 /** A file has a file system that others fill too, so it is reserved whole: better no start than no ring later. */
 function createFileSegment(libc: Libc, layout: SegmentLayout, directory: string, why: string): CreatedSegment {
   const failures: string[] = [`memfd_create: ${why}`]
+  let last: unknown
   for (const place of ['/dev/shm', directory]) {
     const path = join(place, `onecopy-${randomBytes(12).toString('hex')}`)
     let descriptor = -1
@@ -63,11 +64,13 @@ function createFileSegment(libc: Libc, layout: SegmentLayout, directory: string,
     } catch (error) {
       if (descriptor >= 0) closeSync(descriptor)
       failures.push(error instanceof Error ? error.message : String(error))
+      last = error
     }
   }
   throw new OnecopyError(
     'ERR_NO_SHM',
     `no place for ${layout.totalBytes} bytes of shared memory: ${failures.join('; ')}. Use --transport pipe, or free some`,
+    systemFields(last),
   )
 }
 
@@ -79,8 +82,16 @@ function reserve(libc: Libc, descriptor: number, offset: number, byteLength: num
     return
   }
   const zeros = new Uint8Array(ZEROS_BYTES)
-  for (let done = 0; done < byteLength; done += ZEROS_BYTES) {
-    writeSync(descriptor, zeros, 0, Math.min(ZEROS_BYTES, byteLength - done), offset + done)
+  try {
+    for (let done = 0; done < byteLength; ) {
+      done += writeSync(descriptor, zeros, 0, Math.min(ZEROS_BYTES, byteLength - done), offset + done)
+    }
+  } catch (error) {
+    throw new OnecopyError(
+      'ERR_NO_SHM',
+      `no shared memory: ${byteLength} bytes in ${place}: ${(error as Error).message}`,
+      systemFields(error),
+    )
   }
 }
 

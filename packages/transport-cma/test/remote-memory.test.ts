@@ -95,12 +95,20 @@ describe('remote memory under odd kernels', () => {
     [13, /EACCES/],
   ] as const) {
     it(`is refused with errno ${errno} from the first call on, in words, with one notice`, () => {
-      const { zero, notices } = filtered((number, call) => (number === readv || number === writev ? -errno : call()))
+      const { zero, one, notices } = filtered((number, call) =>
+        number === readv || number === writev ? -errno : call(),
+      )
       assert.equal(zero.canRead(1), false)
       assert.equal(zero.canRead(1), false)
+      const [region, into] = [name(one, source), new Uint8Array(5000)]
+      const fields = { rank: 1, errno, bytesDone: 0 }
+      const read = (): void => zero.read(1, region, 0, 0, into, 0, 5000)
+      assert.throws(read, isError('ERR_UNAVAILABLE', { ...fields, syscall: 'process_vm_readv' }))
       assert.match(zero.whyNot(1) ?? '', word)
       assert.equal(notices.length, 1)
       assert.match(notices[0] ?? '', word)
+      const write = (): void => zero.write(1, region, 0, 0, into, 0, 5000)
+      assert.throws(write, isError('ERR_UNAVAILABLE', { ...fields, syscall: 'process_vm_writev' }))
     })
   }
 
@@ -138,7 +146,7 @@ describe('remote memory under odd kernels', () => {
 
   it('throws ERR_CMA_DENIED at the first denial with ONECOPY_CMA=require', () => {
     const { zero } = filtered((number, call) => (number === readv ? -1 : call()), 'require')
-    assert.throws(() => zero.canRead(1), isError('ERR_CMA_DENIED', { rank: 1 }))
+    assert.throws(() => zero.canRead(1), isError('ERR_CMA_DENIED', { rank: 1, errno: 1 }))
   })
 
   it('writes nothing where it cannot tell whom it writes to', () => {

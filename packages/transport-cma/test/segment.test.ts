@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { OnecopyError } from '@onecopy/transport'
 import { describe, it } from 'mocha'
 import { cmaProvider } from '../src/cma-provider.js'
@@ -156,7 +156,60 @@ describe('the shared segment', () => {
     } as unknown as Libc
     assert.throws(
       () => createSegment(full, layout, '/tmp'),
-      withCode('ERR_NO_SHM', /\d+ bytes.*\/dev\/shm.*ENOSPC.*\/tmp/),
+      (error) => {
+        assert.ok(withCode('ERR_NO_SHM', /\d+ bytes.*\/dev\/shm.*ENOSPC.*\/tmp/)(error))
+        const { errno, syscall, cause } = error as OnecopyError
+        assert.deepEqual([errno, syscall], [28, 'fallocate'])
+        return withCode('ERR_NO_SHM', /\/tmp.*ENOSPC/)(cause)
+      },
     )
+  })
+
+  it('keeps what the system said when no file can be made', () => {
+    const layout = segmentLayout(2, defaultGeometry(2))
+    const without = {
+      memfdCreate: () => -38,
+      fallocate: () => -28,
+    } as unknown as Libc
+    assert.throws(
+      () => createSegment(without, layout, '/tmp/no such folder'),
+      (error) => {
+        const { code, errno, syscall, cause } = error as OnecopyError
+        assert.deepEqual([code, errno, syscall], ['ERR_NO_SHM', 2, 'open'])
+        return (cause as NodeJS.ErrnoException).code === 'ENOENT'
+      },
+    )
+  })
+
+  it('is reserved by writing where the file system knows no better, and a full one is ERR_NO_SHM', () => {
+    const layout = segmentLayout(2, defaultGeometry(2))
+    const unknowing = { memfdCreate: () => -38, fallocate: () => -95 } as unknown as Libc
+    const { descriptor } = createSegment(unknowing, layout, '/tmp')
+    assert.ok(fstatSync(descriptor).blocks * 512 >= layout.totalBytes)
+    closeSync(descriptor)
+
+    const { libc } = loadLibc()
+    assert.ok(libc)
+    const created = createSegment(libc, layout, '/tmp')
+    const full = openSync('/dev/full', 'r+')
+    const onFullDisk = {
+      closeOnExec: () => 0,
+      mapShared: () => libc.mapShared(created.descriptor, layout.totalBytes),
+      viewAt: (address: number, byteLength: number) => libc.viewAt(address, byteLength),
+      replaceByZeros: (address: number, byteLength: number) => libc.replaceByZeros(address, byteLength),
+      fallocate: () => -95,
+    } as unknown as Libc
+    const segment = new Segment(onFullDisk, full, layout, created.id)
+    assert.throws(
+      () => segment.reserveRing(0, 1),
+      (error) => {
+        const { code, errno, syscall } = error as OnecopyError
+        assert.deepEqual([code, errno, syscall], ['ERR_NO_SHM', 28, 'write'])
+        return true
+      },
+    )
+    assert.equal(segment.isReserved(0, 1), false)
+    segment.release()
+    for (const each of [created.descriptor, full]) closeSync(each)
   })
 })
