@@ -40,6 +40,14 @@ export interface ErrorFields {
   readonly bytesDone?: number
   readonly exitCode?: number
   readonly signal?: string
+  /** The rank that ended the job. */
+  readonly byRank?: number
+  /** Why the job was ended, in that rank's own words. */
+  readonly reason?: string
+  /** The call that did not complete, by its name as in `recv`. */
+  readonly op?: string
+  /** How long was waited, in milliseconds. */
+  readonly ms?: number
 }
 
 /**
@@ -56,6 +64,10 @@ export class OnecopyError extends Error {
   readonly bytesDone: number | undefined
   readonly exitCode: number | undefined
   readonly signal: string | undefined
+  readonly byRank: number | undefined
+  readonly reason: string | undefined
+  readonly op: string | undefined
+  readonly ms: number | undefined
 
   constructor(code: ErrorCode, message: string, fields: ErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
@@ -69,5 +81,9 @@ export class OnecopyError extends Error {
     this.bytesDone = fields.bytesDone
     this.exitCode = fields.exitCode
     this.signal = fields.signal
+    this.byRank = fields.byRank
+    this.reason = fields.reason
+    this.op = fields.op
+    this.ms = fields.ms
   }
 }
