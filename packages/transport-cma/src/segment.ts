@@ -136,7 +136,8 @@ export class Segment {
 
   /**
    * @param descriptor of the launcher's segment; stays the caller's and must stay open.
-   * @throws OnecopyError ERR_NO_SHM when it cannot be mapped, ERR_CORRUPT when it is not the segment of this job.
+   * @throws OnecopyError ERR_NO_SHM when it cannot be mapped, ERR_AUTH when it is another job's segment, ERR_CORRUPT when it
+   *   is none, or not of this size.
    */
   constructor(libc: Libc, descriptor: number, layout: SegmentLayout, id: readonly number[]) {
     // Inherited, so without this flag, and not meant for what a rank starts.
@@ -149,13 +150,13 @@ export class Segment {
     this.layout = layout
     this.bytes = libc.viewAt(address, layout.totalBytes)
     this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, layout.totalBytes / 4)
-    const difference = this.#difference(id)
-    if (difference === null) return
+    const difference = this.#difference()
+    if (difference === null && id.every((word, i) => this.words[HEADER_ID_WORD + i] === word)) return
     this.release()
-    throw new OnecopyError(
-      'ERR_CORRUPT',
-      `descriptor ${descriptor} is not the shared segment of this job: ${difference}`,
-    )
+    const problem = `descriptor ${descriptor} is not the shared segment of this job`
+    if (difference !== null) throw new OnecopyError('ERR_CORRUPT', `${problem}: ${difference}`)
+    // Whole and well-formed, so it belongs to somebody: whoever was given it does not belong to them.
+    throw new OnecopyError('ERR_AUTH', `${problem}: its id is another job’s`)
   }
 
   /**
@@ -180,14 +181,14 @@ export class Segment {
     this.#libc.replaceByZeros(this.address, this.layout.totalBytes)
   }
 
-  #difference(id: readonly number[]): string | null {
+  /** What about the header cannot be, in words, or null. */
+  #difference(): string | null {
     const { words, layout } = this
     if (words[HEADER_MAGIC_WORD] !== SEGMENT_MAGIC) return 'its magic number is missing'
     if (words[HEADER_VERSION_WORD] !== SEGMENT_VERSION) return 'it has another version'
     if (words[HEADER_SIZE_WORD] !== layout.size) return 'it is for another number of ranks'
     if (words[HEADER_SLOTS_WORD] !== layout.slotCount) return 'its rings have other measures'
     if (words[HEADER_PAYLOAD_WORD] !== layout.payloadBytes) return 'its rings have other measures'
-    if (id.some((word, i) => words[HEADER_ID_WORD + i] !== word)) return 'its id is another'
     return null
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { OnecopyError } from '@onecopy/transport'
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { OnecopyError, type Transport } from '@onecopy/transport'
 import { describe, it } from 'mocha'
 import { cmaProvider } from '../src/cma-provider.js'
 import { loadLibc } from '../src/libc/choose.js'
@@ -12,6 +12,28 @@ import { CmaJob } from './cma-job.js'
 
 function withCode(code: string, words: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof OnecopyError && error.code === code && words.test(error.message)
+}
+
+/** Rank 0 of `job`, handed this descriptor. */
+function openWith(job: CmaJob, descriptor: number | null): Promise<Transport> {
+  return cmaProvider.open({
+    rank: 0,
+    size: job.size,
+    token: new Uint8Array(32),
+    directory: job.directory,
+    launcherPid: null,
+    descriptor,
+    data: job.prepared.data,
+    settings: {},
+    notice: () => undefined,
+  })
+}
+
+/** The control area of a small job's segment. */
+function bytesOf(descriptor: number): Buffer {
+  const bytes = Buffer.alloc(4096)
+  assert.equal(readSync(descriptor, bytes, 0, bytes.length, 0), bytes.length)
+  return bytes
 }
 
 describe('the segment’s layout', () => {
@@ -109,22 +131,27 @@ describe('the shared segment', () => {
     await assert.rejects(CmaJob.prepare(2, settings), withCode('ERR_UNAVAILABLE', /ONECOPY_FFI=none/))
   })
 
-  it('of another job is noticed', async () => {
+  it('of another job is not this rank’s to enter, and nothing of it changes', async () => {
     const [one, two] = [await CmaJob.prepare(2), await CmaJob.prepare(2)]
-    const open = cmaProvider.open({
-      rank: 0,
-      size: 2,
-      token: new Uint8Array(32),
-      directory: one.directory,
-      launcherPid: null,
-      descriptor: two.prepared.descriptor,
-      data: one.prepared.data,
-      settings: {},
-      notice: () => undefined,
-    })
-    await assert.rejects(open, withCode('ERR_CORRUPT', /its id is another/))
+    const before = bytesOf(two.prepared.descriptor as number)
+    await assert.rejects(openWith(one, two.prepared.descriptor), withCode('ERR_AUTH', /its id is another job’s/))
+    assert.deepEqual(bytesOf(two.prepared.descriptor as number), before)
+    assert.deepEqual(readdirSync(one.directory), [])
     one.close()
     two.close()
+  })
+
+  it('of another size, or what is no segment at all, is corrupt', async () => {
+    const [one, other] = [await CmaJob.prepare(2), await CmaJob.prepare(3)]
+    await assert.rejects(openWith(one, other.prepared.descriptor), withCode('ERR_CORRUPT', /another number of ranks/))
+    const { libc } = loadLibc()
+    assert.ok(libc)
+    const zeros = libc.memfdCreate('onecopy-test')
+    assert.equal(libc.ftruncate(zeros, 65536), 0)
+    await assert.rejects(openWith(one, zeros), withCode('ERR_CORRUPT', /magic number/))
+    closeSync(zeros)
+    one.close()
+    other.close()
   })
 
   it('falls back to an unlinked file where there is no memfd', () => {
