@@ -1,8 +1,8 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, unlinkSync, writeSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
-import { join } from 'node:path'
 import { OnecopyError } from '@onecopy/transport'
-import { EEXIST, errnoName } from './errno.js'
+import { bellPath, openBell, openOwnBell } from './bell.js'
+import { systemFields } from './errno.js'
 import type { Libc } from './libc/libc.js'
 import {
   AWAKE,
@@ -14,7 +14,6 @@ import {
 } from './ring-layout.js'
 import type { Segment } from './segment.js'
 
-const BELL_MODE = 0o600
 /** One byte rings; more than one can pile up only when wake-ups are taken back. */
 const RING_BYTE = new Uint8Array([1])
 const DRAIN_BYTES = 512
@@ -40,7 +39,10 @@ export class Doorbell {
   #listener: (() => void) | null = null
   #closed = false
 
-  /** @throws OnecopyError ERR_UNAVAILABLE when the bell's FIFO cannot be made in `directory`. */
+  /**
+   * @throws OnecopyError ERR_UNAVAILABLE when the bell's FIFO cannot be made in `directory`; ERR_AUTH when something that is not
+   *   ours is in its place.
+   */
   constructor(libc: Libc, segment: Segment, rank: number, directory: string) {
     this.#libc = libc
     this.#segment = segment
@@ -84,7 +86,10 @@ export class Doorbell {
     Atomics.store(this.#words, this.#summary, 0)
   }
 
-  /** Tells `peer` to look at this rank's ring, and wakes it if it sleeps. */
+  /**
+   * Tells `peer` to look at this rank's ring, and wakes it if it sleeps.
+   * @throws OnecopyError ERR_AUTH when what lies in its bell's place is not ours: then it would sleep for ever.
+   */
   summon(peer: number): void {
     const layout = this.#segment.layout
     Atomics.or(this.#words, pendingWord(layout, peer) + (this.#rank >>> 5), 1 << (this.#rank & 31))
@@ -101,9 +106,9 @@ export class Doorbell {
     else this.#ringBell(peer)
   }
 
-  /** Tries again what {@link wake} could not do. */
+  /** Tries again what {@link wake} could not do, once each: what fails again is put behind. */
   retry(): void {
-    for (const peer of this.#unrung.splice(0)) this.#ringBell(peer)
+    for (let left = this.#unrung.length; left > 0; left--) this.#ringBell(this.#unrung.shift() as number)
   }
 
   /** Blocks until woken or `milliseconds` are over; not at all when `isBusy` says so after the sleep was announced. */
@@ -144,25 +149,11 @@ export class Doorbell {
     this.#bells.fill(undefined)
     this.#unrung.length = 0
     this.#socket.destroy()
-    ignoreErrors(() => unlinkSync(this.#path(this.#rank)))
-  }
-
-  #path(rank: number): string {
-    return join(this.#directory, `${rank}.bell`)
+    ignoreErrors(() => unlinkSync(bellPath(this.#directory, this.#rank)))
   }
 
   #openOwnBell(): Socket {
-    const path = this.#path(this.#rank)
-    const made = this.#libc.makeFifo(path, BELL_MODE)
-    if (made < 0 && made !== -EEXIST) {
-      const why = errnoName(-made)
-      throw new OnecopyError('ERR_UNAVAILABLE', `cannot make the FIFO ${path}: ${why}`, {
-        errno: -made,
-        syscall: 'mknodat',
-      })
-    }
-    // Open for writing too: then it never reads an end-of-file when the last ringer closes.
-    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+    const fd = openOwnBell(this.#libc, bellPath(this.#directory, this.#rank))
     // With `onread` every ring lands in the same buffer. Node's documentation has it; its types have it elsewhere only.
     const onread: OnReadOpts = { buffer: new Uint8Array(DRAIN_BYTES), callback: () => this.#rung() }
     const options: SocketConstructorOpts & { onread: OnReadOpts } = { fd, readable: true, writable: false, onread }
@@ -185,11 +176,16 @@ export class Doorbell {
     try {
       let bell = this.#bells[peer]
       if (bell === undefined) {
-        bell = openSync(this.#path(peer), constants.O_WRONLY | constants.O_NONBLOCK)
+        bell = openBell(bellPath(this.#directory, peer), constants.O_WRONLY)
         this.#bells[peer] = bell
       }
       writeSync(bell, RING_BYTE, 0, 1)
     } catch (error) {
+      // Somebody else's: said at each ring, because the peer still sleeps.
+      if (error instanceof OnecopyError) {
+        Atomics.compareExchange(this.#words, sleepingWord(this.#segment.layout, peer), AWAKE, SLEEPING_IN_EVENT_LOOP)
+        throw new OnecopyError(error.code, error.message, { rank: peer, ...systemFields(error) })
+      }
       // EAGAIN: the bell is full of rings already. ENOENT, ENXIO, EPIPE: nobody is there any more.
       const code = (error as NodeJS.ErrnoException).code
       if (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM' || code === 'EINTR') this.#unrung.push(peer)

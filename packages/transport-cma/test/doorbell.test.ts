@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import type { Transport } from '@onecopy/transport'
+import { OnecopyError, type Transport } from '@onecopy/transport'
 import { afterEach, describe, it } from 'mocha'
 import { loadLibc } from '../src/libc/choose.js'
 import { ChildLines } from './child-lines.js'
 import { CmaJob, until } from './cma-job.js'
+import { AS_PLAIN_USER, PLAIN_UID, requireRoot } from './skip.js'
 
 const none = new Uint8Array(0)
 
@@ -15,6 +28,21 @@ function cpuMilliseconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return 10 * (Number(fields[11]) + Number(fields[12]))
+}
+
+/** Makes a FIFO of this user's alone; gives its path. */
+function fifoAt(path: string): string {
+  assert.equal(loadLibc().libc?.makeFifo(path, 0o600), 0)
+  return path
+}
+
+function isAuth(words: RegExp, rank?: number): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof OnecopyError, String(error))
+    assert.deepEqual([error.code, error.rank], ['ERR_AUTH', rank])
+    assert.match(error.message, words)
+    return true
+  }
 }
 
 describe('the doorbell', () => {
@@ -138,6 +166,68 @@ describe('the doorbell', () => {
     zero.abort()
     await one.close()
     assert.deepEqual(readdirSync(job.directory), [])
+  })
+
+  const impostors: [string, (path: string, elsewhere: string) => void, RegExp][] = [
+    ['a file', (path) => writeFileSync(path, 'untouched'), /is not a FIFO/],
+    ['a folder', (path) => mkdirSync(path), /is not a FIFO/],
+    ['a link to a FIFO', (path, elsewhere) => symlinkSync(fifoAt(elsewhere), path), /is not a FIFO/],
+    ['a link to nothing', (path, elsewhere) => symlinkSync(elsewhere, path), /is not a FIFO/],
+    ['a FIFO that others may use', (path) => chmodSync(fifoAt(path), 0o622), /is open to others \(mode 622\)/],
+  ]
+  for (const [what, put, words] of impostors) {
+    it(`is not hung where ${what} is already, which stays as it is`, async () => {
+      job = await CmaJob.prepare(2)
+      const path = join(job.directory, '0.bell')
+      put(path, join(job.directory, 'elsewhere'))
+      const before = lstatSync(path)
+      await assert.rejects(job.open(0), isAuth(words))
+      const after = lstatSync(path)
+      assert.deepEqual([after.ino, after.mode, after.size], [before.ino, before.mode, before.size])
+    })
+
+    it(`is not rung where ${what} is in its place, and whoever would ring is told each time`, async () => {
+      job = await CmaJob.prepare(2)
+      const [zero, one] = (await job.openAll()) as [Transport, Transport]
+      const path = join(job.directory, '1.bell')
+      const woken = new Promise<void>((resolve) => assert.equal(one.onWake(resolve), true))
+      renameSync(path, join(job.directory, 'kept'))
+      put(path, join(job.directory, 'elsewhere'))
+      const before = lstatSync(path)
+      for (let i = 0; i < 2; i++) {
+        assert.throws(() => zero.trySend(1, Int32Array.of(i), 1, none, 0, 0), isAuth(words, 1))
+      }
+      const after = lstatSync(path)
+      assert.deepEqual([after.ino, after.mode, after.size], [before.ino, before.mode, before.size])
+      // As soon as the bell hangs again it is rung, and no frame was lost.
+      rmSync(path, { recursive: true })
+      renameSync(join(job.directory, 'kept'), path)
+      assert.equal(zero.trySend(1, Int32Array.of(2), 1, none, 0, 0), true)
+      await woken
+      const got: number[] = []
+      while (one.poll({ frame: (_, frame) => void got.push(frame[0] as number) }, 10) > 0);
+      assert.deepEqual(got, [0, 1, 2])
+    })
+  }
+
+  it('is hung where a FIFO of our own is left', async () => {
+    job = await CmaJob.prepare(2)
+    fifoAt(join(job.directory, '1.bell'))
+    const [zero, one] = (await job.openAll()) as [Transport, Transport]
+    const woken = new Promise<void>((resolve) => assert.equal(one.onWake(resolve), true))
+    zero.trySend(1, Int32Array.of(1), 1, none, 0, 0)
+    await woken
+  })
+
+  it('is not hung where another user’s FIFO is, whoever may open that', async function () {
+    requireRoot(this)
+    job = await CmaJob.prepare(2)
+    chmodSync(job.directory, 0o777)
+    chownSync(fifoAt(join(job.directory, '0.bell')), PLAIN_UID, PLAIN_UID)
+    await assert.rejects(job.open(0), isAuth(new RegExp(`belongs to user ${PLAIN_UID}`)))
+    fifoAt(join(job.directory, '1.bell'))
+    const lines = new ChildLines(job.start(1, 'echo', AS_PLAIN_USER))
+    assert.match(await lines.next('refused '), /^ERR_AUTH 13: .*1\.bell belongs to user 0/)
   })
 
   it('gives all descriptors back', async () => {

@@ -1,7 +1,7 @@
 // A rank in a process of its own: opens the transport and plays the role that the test names. Says `ready`, then what the
-// role prints, one line each.
+// role prints, one line each; or `refused`, and why, when the transport does not open.
 import { createInterface } from 'node:readline'
-import type { Transport, TransportJob } from '@onecopy/transport'
+import type { OnecopyError, Transport, TransportJob } from '@onecopy/transport'
 import { cmaProvider } from '../../src/cma-provider.js'
 import { loadLibc } from '../../src/libc/choose.js'
 import { setParentDeathSignal } from '../../src/parent-death.js'
@@ -96,7 +96,10 @@ const job: TransportJob = {
   descriptor: 3,
   notice: (key, message) => print(`notice ${key}: ${message}`),
 }
-const transport = await cmaProvider.open(job)
+const transport = await cmaProvider.open(job).catch((error: OnecopyError) => {
+  print(`refused ${error.code} ${error.errno}: ${error.message}`)
+  process.exit(1)
+})
 print('ready')
 await roles[role]?.(transport, job)
 await transport.close()
