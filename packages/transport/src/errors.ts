@@ -56,34 +56,25 @@ export interface ErrorFields {
  */
 export class OnecopyError extends Error {
   readonly code: ErrorCode
-  readonly rank: number | undefined
-  readonly source: number | undefined
-  readonly tag: number | undefined
-  readonly errno: number | undefined
-  readonly syscall: string | undefined
-  readonly bytesDone: number | undefined
-  readonly exitCode: number | undefined
-  readonly signal: string | undefined
-  readonly byRank: number | undefined
-  readonly reason: string | undefined
-  readonly op: string | undefined
-  readonly ms: number | undefined
+  // Only declared: a field that was not given is not there at all, or Node would print a dozen of them with every error.
+  declare readonly rank: number | undefined
+  declare readonly source: number | undefined
+  declare readonly tag: number | undefined
+  declare readonly errno: number | undefined
+  declare readonly syscall: string | undefined
+  declare readonly bytesDone: number | undefined
+  declare readonly exitCode: number | undefined
+  declare readonly signal: string | undefined
+  declare readonly byRank: number | undefined
+  declare readonly reason: string | undefined
+  declare readonly op: string | undefined
+  declare readonly ms: number | undefined
 
   constructor(code: ErrorCode, message: string, fields: ErrorFields = {}) {
-    super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    const { cause, ...given } = fields
+    super(message, cause === undefined ? undefined : { cause })
     this.name = 'OnecopyError'
     this.code = code
-    this.rank = fields.rank
-    this.source = fields.source
-    this.tag = fields.tag
-    this.errno = fields.errno
-    this.syscall = fields.syscall
-    this.bytesDone = fields.bytesDone
-    this.exitCode = fields.exitCode
-    this.signal = fields.signal
-    this.byRank = fields.byRank
-    this.reason = fields.reason
-    this.op = fields.op
-    this.ms = fields.ms
+    Object.assign(this, given)
   }
 }
