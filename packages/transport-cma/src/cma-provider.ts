@@ -8,6 +8,7 @@ import {
   type TransportJob,
   type TransportProvider,
 } from '@onecopy/transport'
+import { admitJob } from './admission.js'
 import { type CmaMode, CmaRemoteMemory } from './cma-remote-memory.js'
 import { CmaTransport } from './cma-transport.js'
 import { findDeadlyFilter } from './deadly-filter.js'
@@ -15,10 +16,8 @@ import { Doorbell } from './doorbell.js'
 import { Identity } from './identity.js'
 import { loadLibc } from './libc/choose.js'
 import type { Libc } from './libc/libc.js'
-import { PR_SET_PTRACER } from './libc/numbers.js'
 import { refuseOversized } from './memory-limits.js'
 import { probeCma } from './probe.js'
-import { yamaScope } from './refusal.js'
 import { defaultGeometry, HEADER_ID_WORDS, ringGeometry, segmentLayout } from './ring-layout.js'
 import { createSegment, Segment } from './segment.js'
 
@@ -121,18 +120,6 @@ function open(job: TransportJob): Transport {
     remoteMemory,
     undo,
   })
-}
-
-/**
- * Under Yama's ptrace_scope 1 only an ancestor may read a process, and whoever that process names, with his descendants: the
- * launcher's pid admits this job's ranks and nobody else. Answers how to take it back.
- */
-function admitJob(libc: Libc, launcherPid: number | null): () => void {
-  if (launcherPid === null || yamaScope() !== 1) return () => undefined
-  libc.prctl(PR_SET_PTRACER, launcherPid)
-  return () => {
-    libc.prctl(PR_SET_PTRACER, 0)
-  }
 }
 
 function requireLibc(settings: Settings): Libc {
