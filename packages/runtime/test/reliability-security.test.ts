@@ -22,6 +22,10 @@ const script = bundledScript('ranks/reliability-security.ts')
 /** Another user still. */
 const STRANGER_UID = 65534
 const SIZE = 2
+const PR_SET_DUMPABLE = 4
+const PR_SET_PTRACER = 0x59616d61
+/** What a rank inherits first, after the line to its launcher. */
+const FIRST_TRANSPORT_DESCRIPTOR = 4
 
 for (const uid of USERS) {
   describe(`security, as ${userName(uid)}`, () => {
@@ -37,13 +41,13 @@ for (const uid of USERS) {
     async function whileTheyTalk(
       through: readonly string[],
       transport: string,
-      look: (reports: SecurityReport[], run: RunningCommand) => void,
+      look: (reports: SecurityReport[], run: RunningCommand) => void | Promise<void>,
     ): Promise<void> {
       const args = ['run', '-n', String(SIZE), '-t', transport, script]
       const run = new RunningCommand(args, { ...user, through, env: held.room.env })
       const lines = await run.printed(/report (.*)\n/, SIZE)
       try {
-        look(
+        await look(
           lines.map((line) => JSON.parse(line[1] as string) as SecurityReport),
           run,
         )
@@ -114,6 +118,21 @@ for (const uid of USERS) {
       })
     })
 
+    it('changes neither whether it is dumpable nor, but for ptrace_scope 1, who may trace it', async function () {
+      if (!canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
+      const options = yamaScope() === '1' ? [PR_SET_DUMPABLE] : [PR_SET_DUMPABLE, PR_SET_PTRACER]
+      const rules = options.map((value) => {
+        return { call: 'prctl', answer: 'kill', where: { argument: 0, value } } as const
+      })
+      const run = await runTraffic(held.room, { ...user, rounds: 1, filter: { rules } })
+      for (const { rank, transports } of reportsOf(run)) {
+        transports.forEach((text, peer) => {
+          assert.equal(text, peer === rank ? 'self' : 'cma (single copy)')
+        })
+      }
+      assert.equal(run.stderr, '')
+    })
+
     it('never writes into another process with ONECOPY_CMA=no-write', async function () {
       if (!canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
       const filter = { rules: [{ call: 'process_vm_writev', answer: 'kill' }] } as const
@@ -132,6 +151,20 @@ for (const uid of USERS) {
       assert.match(run.stderr, /EACCES/)
     })
 
+    it('does not enter another job’s segment, and leaves that job alone', async () => {
+      const wrapper = path.join(held.room.folder, 'intruder.sh')
+      await whileTheyTalk([], 'cma', async ([victim]) => {
+        const own = `/proc/${victim?.pid}/fd/${FIRST_TRANSPORT_DESCRIPTOR}`
+        assert.match(fs.readlinkSync(own), /memfd:onecopy/)
+        const lines = ['#!/bin/sh', `exec ${FIRST_TRANSPORT_DESCRIPTOR}<>${own}`, 'exec "$@"', '']
+        fs.writeFileSync(wrapper, lines.join('\n'), { mode: 0o755 })
+        const flags = ['-t', 'cma', '--wrapper', wrapper]
+        const run = await runTraffic(held.room, { ...user, rounds: 1, size: SIZE, flags })
+        assert.equal(run.exitCode, 1, run.stderr)
+        assert.match(run.stderr, /not the shared segment of this job: its id is another job’s/)
+      })
+    })
+
     it('lets jobs run side by side without hearing each other', async () => {
       const plans = [1, 2, 3].map((rounds) => ({ ...user, rounds, lengths: [64, 5000, 100_000], size: 2 }))
       const runs = await Promise.all([...plans, ...plans].map((plan) => runTraffic(held.room, plan)))
@@ -145,6 +178,11 @@ for (const uid of USERS) {
       for (const run of runs) assert.equal(run.stderr, '')
     })
   })
+}
+
+function yamaScope(): string | null {
+  const file = '/proc/sys/kernel/yama/ptrace_scope'
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : null
 }
 
 function asStranger(command: readonly string[]): { status: number | null; stderr: string } {
