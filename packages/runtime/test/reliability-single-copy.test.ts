@@ -22,6 +22,13 @@ import { type Answer, canFilter } from './support/system-call-filter.js'
 const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const
 const SINGLE_COPY = 'cma (single copy)'
 const midMessage = bundledScript('ranks/reliability-mid-message.ts')
+/** What the receiver of the disturbed message tells. */
+interface MidMessage {
+  readonly byteLength: number
+  readonly bytesSingleCopy: number
+  readonly bytesStreamed: number
+}
+
 /** What every rank receives is the same whichever way it comes. */
 const hashes = new Map<string, string>()
 
@@ -52,17 +59,37 @@ describe('single copy', () => {
     assert.equal(run.stderr, '')
   })
 
-  for (const answer of ['EPERM', 'ENOSYS'] as const) {
-    it(`is given up in the middle of a message when it turns out ${answer}`, async () => {
-      const env = { ...held.room.env, OC_TEST_ANSWER: answer }
-      const run = await runCommand(['run', '-n', '2', midMessage, 'denied'], { env })
-      assert.equal(run.exitCode, 0, run.stderr)
-      const { told } = JSON.parse(run.stdout) as { told: Record<string, number> }
-      const { byteLength, bytesSingleCopy, bytesStreamed } = told as Record<string, number>
+  /** One message of two ranks, in the middle of which `victim` gets `answer` from both calls; gives what came which way. */
+  async function disturb(answer: string, victim: 0 | 1) {
+    const counting: CallFaults = { calls: BOTH_CALLS, fault: 'stuck', after: Number.MAX_SAFE_INTEGER, every: 1 }
+    const env = { ...held.room.env, ...callFaultEnvironment(counting), OC_TEST_ANSWER: answer }
+    const run = await runCommand(['run', '-n', '2', midMessage, 'denied', String(victim)], { env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    const { told } = JSON.parse(run.stdout) as { told: MidMessage }
+    return { ...told, notices: noticesOf(run) }
+  }
+
+  for (const answer of ['EPERM', 'ENOSYS', 'EFAULT', 'zero', 'stuck']) {
+    it(`is given up in the middle of a message when reading turns out ${answer}`, async () => {
+      const { byteLength, bytesSingleCopy, bytesStreamed, notices } = await disturb(answer, 1)
       // The half that the sender had begun to write may come once more.
-      assert.ok((bytesSingleCopy as number) + (bytesStreamed as number) >= (byteLength as number), run.stdout)
-      assert.ok((bytesSingleCopy as number) > 0 && (bytesStreamed as number) > 0, run.stdout)
-      assert.equal(noticesOf(run).length, 1, run.stderr)
+      assert.ok(bytesSingleCopy + bytesStreamed >= byteLength, `${bytesSingleCopy} and ${bytesStreamed}`)
+      assert.ok(bytesSingleCopy > 0 && bytesStreamed > 0, `${bytesSingleCopy} and ${bytesStreamed}`)
+      assert.equal(notices.length, 1, notices.join('\n'))
+    })
+
+    it(`is left to the receiver in the middle of a message when writing turns out ${answer}`, async () => {
+      const { byteLength, bytesSingleCopy, bytesStreamed, notices } = await disturb(answer, 0)
+      assert.deepEqual([bytesSingleCopy, bytesStreamed], [byteLength, 0])
+      // EFAULT says that this memory is not there, and nothing about the next.
+      assert.equal(notices.length, answer === 'EFAULT' ? 0 : 1, notices.join('\n'))
+    })
+  }
+
+  for (const victim of [0, 1] as const) {
+    it(`goes on in the middle of a message when calls move no more than a page, in rank ${victim}`, async () => {
+      const { byteLength, bytesSingleCopy, bytesStreamed, notices } = await disturb('page', victim)
+      assert.deepEqual([bytesSingleCopy, bytesStreamed, notices], [byteLength, 0, []])
     })
   }
 
@@ -71,7 +98,19 @@ describe('single copy', () => {
     ['is retried on EAGAIN and ENOMEM', { calls: BOTH_CALLS, fault: 'ENOMEM', after: 1, every: 3 }, true],
     ['goes on after short counts', { calls: BOTH_CALLS, fault: 'short', after: 0, every: 1 }, true],
     ['is given up when ENOMEM does not end', { calls: BOTH_CALLS, fault: 'ENOMEM', after: 12, every: 1 }, false],
+    ['goes on where calls move no more than a page', { calls: BOTH_CALLS, fault: 'page', after: 0, every: 1 }, true],
     ['is given up when EPERM comes after some calls', { calls: BOTH_CALLS, fault: 'EPERM', after: 7, every: 1 }, false],
+    ['is given up when 0 comes after some calls', { calls: BOTH_CALLS, fault: 'zero', after: 7, every: 1 }, false],
+    [
+      'is given up when EFAULT comes after some calls',
+      { calls: BOTH_CALLS, fault: 'EFAULT', after: 7, every: 1 },
+      false,
+    ],
+    [
+      'is given up when calls claim short counts after some',
+      { calls: BOTH_CALLS, fault: 'stuck', after: 7, every: 1 },
+      false,
+    ],
   ]
   for (const [what, plan, stays] of faults) {
     it(what, async () => {

@@ -1,5 +1,5 @@
 import { OnecopyError, REGION_WORDS, type RemoteMemory, type RemoteMemoryLimits } from '@onecopy/transport'
-import { EACCES, EAGAIN, EFAULT, EINTR, ENOMEM, EPERM, ESRCH, errnoName } from './errno.js'
+import { EAGAIN, EFAULT, EINTR, ENOMEM, ESRCH, errnoName } from './errno.js'
 import { type Identity, putNumber, readCard, takeNumber } from './identity.js'
 import type { Libc } from './libc/libc.js'
 import { CALL_BYTES_MAX } from './libc/numbers.js'
@@ -42,6 +42,7 @@ export class CmaRemoteMemory implements RemoteMemory {
   readonly #vm: ProcessVm
   readonly #processes: (PeerProcess | undefined)[]
   readonly #gone: boolean[]
+  #trials = 0
   #closed = false
 
   constructor(parts: CmaRemoteMemoryParts) {
@@ -234,12 +235,16 @@ export class CmaRemoteMemory implements RemoteMemory {
   #unavailable(peer: number, refusal: Refusal | null, syscall: string): OnecopyError {
     if (this.#closed) return new OnecopyError('ERR_CLOSED', 'the transport has been closed', { rank: peer })
     if (this.#gone[peer] === true) return this.#failed(peer, syscall, null, 0, 'has ended')
-    const reason = refusal?.reason ?? this.whyNot(peer) ?? 'no reason is known'
-    return new OnecopyError('ERR_UNAVAILABLE', `rank ${peer}: ${reason}`, {
-      rank: peer,
+    const unasked: Refusal = { reason: this.whyNot(peer) ?? 'no reason is known', errno: null }
+    return this.#denied(peer, syscall, refusal ?? unasked, 0)
+  }
+
+  #denied(rank: number, syscall: string, refusal: Refusal, bytesDone: number): OnecopyError {
+    return new OnecopyError('ERR_UNAVAILABLE', `rank ${rank}: ${refusal.reason}`, {
+      rank,
       syscall,
-      bytesDone: 0,
-      ...errnoField(refusal?.errno ?? null),
+      bytesDone,
+      ...errnoField(refusal.errno),
     })
   }
 
@@ -249,18 +254,14 @@ export class CmaRemoteMemory implements RemoteMemory {
     if (result === NONCE_BYTES && this.#vm.nonceIs(nonce)) {
       process.confirm()
       process.canRead = 'granted'
-    } else if (result === -EPERM || result === -EACCES) {
-      this.#refuse(process, READV, describeRefusal(READV, -result), -result)
     } else if (result === -ESRCH || result === -EFAULT || result === NONCE_BYTES) {
       const why = result < 0 ? errnoName(-result) : 'another process answers'
-      this.#refuse(
-        process,
-        READV,
-        `${READV}: ${why}: pid ${pid} is not that rank from here (another pid namespace, or it has ended)`,
-        errnoOf(result),
-      )
+      this.#refuse(process, READV, {
+        reason: `${READV}: ${why}: pid ${pid} is not that rank from here (another pid namespace, or it has ended)`,
+        errno: errnoOf(result),
+      })
     } else {
-      this.#refuse(process, READV, describeAnswer(READV, result), errnoOf(result))
+      this.#refuse(process, READV, refusalOf(READV, result))
     }
   }
 
@@ -273,41 +274,44 @@ export class CmaRemoteMemory implements RemoteMemory {
     return result
   }
 
-  /** Writes this rank's nonce into its cell in the peer's memory and, where it may, reads it back. */
   #proveWrite(process: PeerProcess): void {
     if (this.#parts.mode === 'no-write') {
       process.canWrite = 'refused'
       return
     }
-    const mayRead = this.canRead(process.rank)
+    // Asked first: reading the nonce is what dispels the doubt.
+    this.canRead(process.rank)
     const { doubt } = process
-    if (doubt !== null) {
-      this.#refuse(process, WRITEV, `remote writes need proof of who is written to, and ${doubt}`, null)
-      return
-    }
+    const refusal: Refusal | null =
+      doubt === null
+        ? this.#tryWrite(process)
+        : { reason: `remote writes need proof of who is written to, and ${doubt}`, errno: null }
+    if (refusal === null) process.canWrite = 'granted'
+    else this.#refuse(process, WRITEV, refusal)
+  }
+
+  /** Writes into this rank's cell in the peer's memory and, where it may, reads that back. @returns what is wrong, or null. */
+  #tryWrite(process: PeerProcess): Refusal | null {
     const { identity, rank } = this.#parts
-    const { pid, cellsAddress } = process.card
+    const { pid, cellsAddress, nonce } = process.card
     const vm = this.#vm
-    const cell = cellsAddress + rank * NONCE_BYTES
-    const sent = new Uint8Array(identity.nonce.buffer, identity.nonce.byteOffset, NONCE_BYTES)
-    vm.bounce.set(sent)
-    vm.setPiece(1, vm.bounceAddress, cell, NONCE_BYTES)
+    // The cell after the first, in which the bytes of a write that is under way may lie.
+    const local = vm.bounceAddress + MOVING_BYTES_MAX
+    const trial = vm.bounce.subarray(MOVING_BYTES_MAX, MOVING_BYTES_MAX + NONCE_BYTES)
+    trial.set(new Uint8Array(identity.nonce.buffer, identity.nonce.byteOffset, NONCE_BYTES))
+    // Different each time, or what an earlier trial has left would be taken for this one's.
+    trial[0] = ++this.#trials
+    const sent = trial.slice()
+    vm.setPiece(1, local, cellsAddress + rank * NONCE_BYTES, NONCE_BYTES)
     let result = -EAGAIN
     for (let i = 0; i < RETRIES_MAX && isPassing(result); i++) result = process.hasExited() ? -ESRCH : vm.write(pid)
-    if (result !== NONCE_BYTES) {
-      this.#refuse(process, WRITEV, describeAnswer(WRITEV, result), errnoOf(result))
-      return
-    }
-    if (mayRead) {
-      vm.bounce.fill(0, 0, NONCE_BYTES)
-      const back = this.#readPatiently(process, 1)
-      const same = sent.every((byte, i) => vm.bounce[i] === byte)
-      if (back !== 2 * NONCE_BYTES || !vm.nonceIs(process.card.nonce) || !same) {
-        this.#refuse(process, WRITEV, `${WRITEV} claims to have written what cannot be read back`, null)
-        return
-      }
-    }
-    process.canWrite = 'granted'
+    if (result !== NONCE_BYTES) return refusalOf(WRITEV, result)
+    if (process.canRead !== 'granted') return null
+    trial.fill(0)
+    const back = this.#readPatiently(process, 1)
+    const same = sent.every((byte, i) => trial[i] === byte)
+    if (back === 2 * NONCE_BYTES && vm.nonceIs(nonce) && same) return null
+    return { reason: `${WRITEV} claims to have written what cannot be read back`, errno: null }
   }
 
   /**
@@ -317,57 +321,65 @@ export class CmaRemoteMemory implements RemoteMemory {
     const { pid, nonceAddress, nonce } = process.card
     const vm = this.#vm
     const result = vm.read(pid, nonceAddress, pieces)
-    if (result > NONCE_BYTES && result <= NONCE_BYTES + wanted) {
-      if (vm.nonceIs(nonce)) return result - NONCE_BYTES
-      throw this.#failed(process.rank, READV, null, done, `is gone: pid ${pid} belongs to another process now`)
-    }
-    if (result === NONCE_BYTES) {
-      if (!vm.nonceIs(nonce)) {
-        throw this.#failed(process.rank, READV, null, done, `is gone: pid ${pid} belongs to another process now`)
-      }
-      // The nonce came and the data did not. Only a call without the nonce tells why.
-      const alone = vm.readUnproven(pid)
-      if (alone === -EFAULT) throw this.#bufferGone(process.rank, READV, done)
-      return this.#handle(process, READV, alone, retries, done)
-    }
-    if (result === -EFAULT) {
-      throw this.#failed(process.rank, READV, EFAULT, done, `is gone: pid ${pid} has no such nonce any more`)
-    }
-    return this.#handle(process, READV, result, retries, done)
+    const isCount = result >= NONCE_BYTES && result <= NONCE_BYTES + wanted
+    if (result === -EFAULT || (isCount && !vm.nonceIs(nonce))) throw this.#withoutNonce(process, result, done)
+    if (!isCount) return this.#handle(process, READV, result, retries, done)
+    if (result > NONCE_BYTES) return result - NONCE_BYTES
+    // The nonce came and the data did not. Only a call without the nonce tells why.
+    const alone = vm.readUnproven(pid)
+    if (alone === -EFAULT) throw this.#bufferGone(process.rank, READV, done)
+    return this.#handle(process, READV, alone, retries, done)
+  }
+
+  /**
+   * For a read that did not find the peer's nonce: the pid means another process by now. Unless the peer lives and has not left:
+   * then its nonce is where it was, and the answer is nonsense.
+   */
+  #withoutNonce(process: PeerProcess, result: number, done: number): OnecopyError {
+    const { rank, doubt, card } = process
+    const isThere = doubt === null && !process.hasExited() && readCard(this.#parts.words, rank) !== null
+    if (isThere) return this.#refused(process, READV, refusalOf(READV, result), done)
+    const what = `is gone: pid ${card.pid} belongs to another process now`
+    return this.#failed(rank, READV, errnoOf(result), done, what)
   }
 
   /** One write of piece 1. @returns bytes moved; 0 when it is worth another try. */
   #writePiece(process: PeerProcess, wanted: number, retries: number, done: number): number {
     if (process.hasExited()) throw this.#failed(process.rank, WRITEV, ESRCH, done, 'has ended')
     const result = this.#vm.write(process.card.pid)
-    if (result > 0 && result <= wanted) return result
+    if (result === wanted) return result
+    if (result > 0 && result < wanted) {
+      // The kernel stops short where memory ends, and hardly anywhere else: is it still true that it writes?
+      const refusal = this.#tryWrite(process)
+      if (refusal !== null) throw this.#refused(process, WRITEV, refusal, done)
+      return result
+    }
     if (result === -EFAULT) throw this.#bufferGone(process.rank, WRITEV, done)
     return this.#handle(process, WRITEV, result, retries, done)
   }
 
   /** For a call that moved nothing: answers 0 when another try may help, else throws what it means. */
   #handle(process: PeerProcess, syscall: string, result: number, retries: number, done: number): 0 {
-    const rank = process.rank
-    if (result === -ESRCH) throw this.#failed(rank, syscall, ESRCH, done, 'has ended')
+    if (result === -ESRCH) throw this.#failed(process.rank, syscall, ESRCH, done, 'has ended')
     if ((isPassing(result) || result >= 0) && retries < RETRIES_MAX) return 0
-    const reason = describeAnswer(syscall, result)
-    this.#refuse(process, syscall, reason, errnoOf(result))
-    throw new OnecopyError('ERR_UNAVAILABLE', `rank ${rank}: ${reason}`, {
-      rank,
-      syscall,
-      bytesDone: done,
-      ...errnoField(errnoOf(result)),
-    })
+    throw this.#refused(process, syscall, refusalOf(syscall, result), done)
+  }
+
+  /** Remembers a refusal that came in the middle of a copy. @returns the error of that copy. */
+  #refused(process: PeerProcess, syscall: string, refusal: Refusal, done: number): OnecopyError {
+    this.#refuse(process, syscall, refusal)
+    return this.#denied(process.rank, syscall, refusal, done)
   }
 
   /** Remembers that this direction is refused for this peer, and tells the user once per job. */
-  #refuse(process: PeerProcess, syscall: string, reason: string, errno: number | null): void {
+  #refuse(process: PeerProcess, syscall: string, refusal: Refusal): void {
+    const { reason, errno } = refusal
     if (syscall === READV) {
       process.canRead = 'refused'
-      process.readRefusal = { reason, errno }
+      process.readRefusal = refusal
     } else {
       process.canWrite = 'refused'
-      process.writeRefusal = { reason, errno }
+      process.writeRefusal = refusal
     }
     const { mode, rank, notice } = this.#parts
     const verb = syscall === READV ? 'read' : 'write to'
@@ -404,9 +416,10 @@ export class CmaRemoteMemory implements RemoteMemory {
   }
 }
 
-/** What an answer that is no success means, in words. */
-function describeAnswer(syscall: string, result: number): string {
-  return result < 0 ? describeRefusal(syscall, -result) : `${syscall} answers nonsense (${result} bytes)`
+/** What an answer that is no success means. */
+function refusalOf(syscall: string, result: number): Refusal {
+  const errno = errnoOf(result)
+  return { reason: errno === null ? `${syscall} answers nonsense (${result})` : describeRefusal(syscall, errno), errno }
 }
 
 /** The positive errno of a result, or null when it is none. */

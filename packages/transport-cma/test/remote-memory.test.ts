@@ -27,12 +27,27 @@ function isError(code: string, fields: Partial<OnecopyError> = {}): (error: unkn
   }
 }
 
+/**
+ * What a test makes of a system call: does it, answers something else, or first has its last piece of both sides shortened to
+ * so many bytes.
+ */
+type Filter = (number: number, call: () => number, shorten: (byteLength: number) => void) => number
+
 /** Two ranks in this process over a libc whose every system call passes through `filter`. */
-function filtered(filter: (number: number, call: () => number) => number, mode: CmaMode = 'on') {
+function filtered(filter: Filter, mode: CmaMode = 'on') {
   const real = bindKoffi(createRequire(import.meta.url))
   const binding: LibcBinding = {
     ...real,
-    syscall: (number, a, b, c, d, e, f) => filter(number, () => real.syscall(number, a, b, c, d, e, f)),
+    syscall: (number, a, b, c, d, e, f) => {
+      const shorten = (byteLength: number): void => {
+        for (const iovec of [b + 16 * (c - 1), d + 16 * (e - 1)]) {
+          const words = real.viewAt(iovec, 16)
+          const length = new BigUint64Array(words.buffer, words.byteOffset + 8, 1)
+          if ((length[0] as bigint) > byteLength) length[0] = BigInt(byteLength)
+        }
+      }
+      return filter(number, () => real.syscall(number, a, b, c, d, e, f), shorten)
+    },
   }
   const libc = new Libc(binding, numbers)
   const words = new Int32Array(4096)
@@ -131,6 +146,61 @@ describe('remote memory under odd kernels', () => {
     assert.match(zero.whyNot(1) ?? '', /read back/)
   })
 
+  const midway: [string, number, string, string][] = [
+    // what, its answer, the error of a read, the error of a write
+    ['0', 0, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['a count, and moves nothing', 1000, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['the count of a nonce, and moves nothing', 16, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['more than was asked for', 100_000, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['EPERM', -1, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['ENOSYS', -38, 'ERR_UNAVAILABLE', 'ERR_UNAVAILABLE'],
+    ['EFAULT', -14, 'ERR_UNAVAILABLE', 'ERR_BUFFER_GONE'],
+  ]
+  for (const [what, answer, readCode, writeCode] of midway) {
+    it(`ends when, after some good answers, a kernel answers ${what}`, () => {
+      let isOdd = false
+      let calls = 0
+      const { zero, one, notices } = filtered((number, call) => {
+        if (number !== readv && number !== writev) return call()
+        calls++
+        return isOdd ? answer : call()
+      })
+      const into = new Uint8Array(5000)
+      const target = new Uint8Array(5000).fill(1)
+      const [from, to] = [name(one, source), name(one, target)]
+      zero.read(1, from, 0, 0, into, 0, 5000)
+      zero.write(1, to, 0, 0, target, 0, 5000)
+      calls = 0
+      isOdd = true
+      const errno = answer < 0 ? -answer : undefined
+      const fields = { rank: 1, bytesDone: 0, errno }
+      // The write first: once a read is refused, a trial write can not be checked.
+      const write = (): void => zero.write(1, to, 0, 0, source, 0, 5000)
+      assert.throws(write, isError(writeCode, { ...fields, syscall: 'process_vm_writev' }))
+      const read = (): void => zero.read(1, from, 0, 0, into, 0, 5000)
+      assert.throws(read, isError(readCode, { ...fields, syscall: 'process_vm_readv' }))
+      assert.ok(calls <= 64, `${calls} calls`)
+      assert.deepEqual([zero.canRead(1), zero.canWrite(1)], [false, writeCode === 'ERR_BUFFER_GONE'])
+      assert.ok(notices.length >= 1 && notices.every((line) => line.startsWith('cma-refused: ')), notices.join('\n'))
+      assert.deepEqual(target, new Uint8Array(5000).fill(1))
+    })
+  }
+
+  it('goes on where every call moves a few bytes only', () => {
+    let isShort = false
+    const { zero, one, notices } = filtered((number, call, shorten) => {
+      if (isShort && (number === readv || number === writev)) shorten(100)
+      return call()
+    })
+    const [into, target] = [new Uint8Array(5000), new Uint8Array(5000)]
+    assert.equal(zero.canRead(1) && zero.canWrite(1), true)
+    isShort = true
+    zero.read(1, name(one, source), 0, 0, into, 0, 5000)
+    zero.write(1, name(one, target), 0, 0, source, 0, 5000)
+    assert.deepEqual([into, target], [source, source])
+    assert.deepEqual(notices, [])
+  })
+
   it('never calls process_vm_writev with ONECOPY_CMA=no-write', () => {
     const seen: number[] = []
     const { zero, one } = filtered((number, call) => {
@@ -169,10 +239,25 @@ describe('remote memory under odd kernels', () => {
     const { zero, one, words, identities } = filtered((_, call) => call())
     const region = name(one, source)
     assert.equal(zero.canRead(1), true)
-    // The nonce is gone from that address: what a reused pid looks like.
+    // The nonce is gone from that address: what a rank that has left looks like.
     identities[1]?.withdraw(words, 1)
     const read = (): void => zero.read(1, region, 0, 0, new Uint8Array(5000), 0, 5000)
     assert.throws(read, isError('ERR_PROC_FAILED', { rank: 1, bytesDone: 0 }))
+  })
+
+  it('tells a reused pid from a kernel’s nonsense by asking whether the peer still lives', () => {
+    for (const hasEnded of [true, false]) {
+      let isAsked = false
+      const { zero, one, identities } = filtered((number, call) =>
+        isAsked && number === numbers.ppoll ? Number(hasEnded) : call(),
+      )
+      const region = name(one, source)
+      assert.equal(zero.canRead(1), true)
+      identities[1]?.nonce.fill(7)
+      isAsked = true
+      const read = (): void => zero.read(1, region, 0, 0, new Uint8Array(5000), 0, 5000)
+      assert.throws(read, isError(hasEnded ? 'ERR_PROC_FAILED' : 'ERR_UNAVAILABLE', { rank: 1, bytesDone: 0 }))
+    }
   })
 })
 

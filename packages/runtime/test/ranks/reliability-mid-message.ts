@@ -1,6 +1,7 @@
 // What a rank of the reliability tests runs: two ranks and one long message, with trouble in the middle of it.
 //
-//     denied      rank 1, which reads, forbids itself to read and write as soon as the first part is there
+//     denied      rank 1, which reads, may neither read nor write any more as soon as the first part is there; `denied 0`: rank 0,
+//                 which writes the other half, instead
 //     unmapped    the sender's memory is not there for one message of several; the others arrive
 //     pieces      a message of 5000 pieces, and one of 5000 pieces that travel inside the packed value
 import assert from 'node:assert/strict'
@@ -10,6 +11,7 @@ import { assertBytes, filledBytes } from '../support/payload.js'
 import { type Answer, installFilter } from '../support/system-call-filter.js'
 
 const MIB = 1024 * 1024
+const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const
 const world = await init()
 const { rank } = world
 const [, , what] = process.argv
@@ -19,25 +21,52 @@ const told = await BEHAVIOURS[what as string]?.()
 if (told !== undefined) console.log(JSON.stringify({ rank, told }))
 
 async function denied(): Promise<unknown> {
-  const byteLength = 48 * MIB + 5
+  // A multiple of the count that `stuck` makes up: it could be true to the very end.
+  const byteLength = 48 * MIB
+  const victim = Number(process.argv[3] ?? 1)
   if (rank === 0) {
-    await world.send(filledBytes(byteLength, 5), 1)
+    const data = filledBytes(byteLength, 5)
+    await world.barrier()
+    const send = world.send(data, 1)
+    send.catch(() => {})
+    if (victim === 0) {
+      // One read and one write with its reading back were trials; the next call writes a segment of this side's half.
+      while (faultSwitch().calls < 4 && !send.done) await new Promise((resolve) => setImmediate(resolve))
+      assert.equal(send.done, false, 'the message was over before it could be disturbed')
+      await denySingleCopy()
+    }
+    await send
     return undefined
   }
   const view = new Uint8Array(byteLength)
+  await world.barrier()
   const receive = world.recvInto(view, 0)
   receive.catch(() => {})
-  while (world.statistics.bytesSingleCopy === 0) await new Promise((resolve) => setImmediate(resolve))
-  assert.equal(receive.done, false, 'the message was over before it could be disturbed')
-  const answer = process.env.OC_TEST_ANSWER as Answer
-  await installFilter([
-    { call: 'process_vm_readv', answer },
-    { call: 'process_vm_writev', answer },
-  ])
+  if (victim === 1) {
+    while (world.statistics.bytesSingleCopy === 0) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(receive.done, false, 'the message was over before it could be disturbed')
+    await denySingleCopy()
+  }
   await receive
   assertBytes(view, filledBytes(byteLength, 5), 'the message')
   const { bytesSingleCopy, bytesStreamed } = world.statistics
   return { byteLength, bytesSingleCopy, bytesStreamed }
+}
+
+/** From now on this rank's calls answer what OC_TEST_ANSWER says. */
+async function denySingleCopy(): Promise<void> {
+  const answer = process.env.OC_TEST_ANSWER as Answer | 'stuck' | 'page'
+  if (answer === 'stuck' || answer === 'page') {
+    const calls = faultSwitch()
+    calls.calls = 0
+    calls.faults = { calls: BOTH_CALLS, fault: answer, after: 0, every: 1 }
+    return
+  }
+  await installFilter(BOTH_CALLS.map((call) => ({ call, answer })))
+}
+
+function faultSwitch(): FaultSwitch {
+  return (globalThis as Record<symbol, unknown>)[FAULT_SWITCH] as FaultSwitch
 }
 
 async function unmapped(): Promise<unknown> {
@@ -50,7 +79,7 @@ async function unmapped(): Promise<unknown> {
       if (rank === 0) {
         await world.send(expected, 1, message)
       } else {
-        const faults = (globalThis as Record<symbol, unknown>)[FAULT_SWITCH] as FaultSwitch
+        const faults = faultSwitch()
         faults.calls = 0
         faults.faults = isGone ? { calls: ['process_vm_readv'], fault: 'unmapped', after: 0, every: 1 } : null
         const view = new Uint8Array(expected.byteLength)

@@ -4,8 +4,11 @@ import koffi from 'koffi'
 
 export interface CallFaults {
   readonly calls: readonly ('process_vm_readv' | 'process_vm_writev')[]
-  /** `short`: a piece is cut in half, and moved. `unmapped`: the peer's memory is not there. */
-  readonly fault: 'EINTR' | 'ENOMEM' | 'EAGAIN' | 'EPERM' | 'short' | 'unmapped'
+  /**
+   * `short`: a piece is cut in half, and moved; `page`: cut to a page's length, and moved. `stuck`: the same short count each time,
+   * and nothing is moved; `zero`: 0. `unmapped`: the peer's memory is not there.
+   */
+  readonly fault: keyof typeof ERRNO | keyof typeof EMPTY_ANSWER | 'short' | 'page' | 'unmapped'
   /** Calls before the first fault. */
   readonly after: number
   /** Then every so-many-th call; 1 is every call. */
@@ -25,7 +28,9 @@ const NUMBERS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   x64: { process_vm_readv: 310, process_vm_writev: 311 },
   arm64: { process_vm_readv: 270, process_vm_writev: 271 },
 }
-const ERRNO = { EINTR: 4, ENOMEM: 12, EAGAIN: 11, EPERM: 1 } as const
+const ERRNO = { EINTR: 4, ENOMEM: 12, EAGAIN: 11, EPERM: 1, EFAULT: 14, ENOSYS: 38 } as const
+const EMPTY_ANSWER = { stuck: 4096, zero: 0 } as const
+const PAGE_BYTES = 4096n
 const IOVEC_BYTES = 16
 const PROOF_BYTES_MAX = 64n
 /** The first page is never mapped. */
@@ -65,21 +70,26 @@ function withFaults(call: Call): Call {
 }
 
 function inject(call: Call, number: number, values: number[], fault: CallFaults['fault']): number {
-  if (fault !== 'short' && fault !== 'unmapped') {
+  if (fault in EMPTY_ANSWER) {
     state.injected++
-    koffi.errno(ERRNO[fault])
+    return EMPTY_ANSWER[fault as keyof typeof EMPTY_ANSWER]
+  }
+  if (fault in ERRNO) {
+    state.injected++
+    koffi.errno(ERRNO[fault as keyof typeof ERRNO])
     return -1
   }
   const [, local = 0, localCount = 0, remote = 0] = values
   // The last piece: the first is the proof of identity, if there are two.
   const at = (localCount - 1) * IOVEC_BYTES
-  const cell = new BigUint64Array(koffi.view(BigInt((fault === 'short' ? local : remote) + at), IOVEC_BYTES))
-  const index = fault === 'short' ? 1 : 0
+  const isCut = fault !== 'unmapped'
+  const cell = new BigUint64Array(koffi.view(BigInt((isCut ? local : remote) + at), IOVEC_BYTES))
+  const index = isCut ? 1 : 0
   const before = cell[index] as bigint
   // A lone short piece proves who is there; the kernel never cuts what lies in one page.
-  if (fault === 'short' && before <= PROOF_BYTES_MAX) return call(number, ...values)
+  if (isCut && before <= (fault === 'page' ? PAGE_BYTES : PROOF_BYTES_MAX)) return call(number, ...values)
   state.injected++
-  cell[index] = fault === 'short' ? before / 2n : UNMAPPED
+  cell[index] = fault === 'unmapped' ? UNMAPPED : fault === 'page' ? PAGE_BYTES : before / 2n
   try {
     return call(number, ...values)
   } finally {

@@ -1,7 +1,7 @@
 // A seccomp filter from plain Node: what a container's profile does to a rank, with the answers chosen by a test.
 
 /** What a filtered call answers: an errno by name, 0 as if it had succeeded, or SIGSYS. */
-export type Answer = 'EPERM' | 'ENOSYS' | 'EACCES' | 'ENOMEM' | 'ENOSPC' | 'zero' | 'kill'
+export type Answer = 'EPERM' | 'ENOSYS' | 'EACCES' | 'EFAULT' | 'ENOMEM' | 'ENOSPC' | 'zero' | 'kill'
 
 export interface FilterRule {
   readonly call: CallName
@@ -37,7 +37,7 @@ const NUMBERS = {
 
 const SECCOMP_CALL = { x64: 317, arm64: 277 } as const
 const AUDIT_ARCH = { x64: 0xc000003e, arm64: 0xc00000b7 } as const
-const ERRNO = { EPERM: 1, ENOSYS: 38, EACCES: 13, ENOMEM: 12, ENOSPC: 28 } as const
+const ERRNO = { EPERM: 1, ENOSYS: 38, EACCES: 13, EFAULT: 14, ENOMEM: 12, ENOSPC: 28 } as const
 
 const PR_SET_NO_NEW_PRIVS = 38
 const SECCOMP_SET_MODE_FILTER = 1
