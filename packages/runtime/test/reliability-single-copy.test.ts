@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
+import type { HugeReport } from './ranks/reliability-huge-message.js'
 import { bundledScript } from './support/bundle.js'
 import type { CallFaults } from './support/call-faults.js'
 import { runCommand } from './support/command.js'
@@ -10,6 +11,7 @@ import {
   noticesOf,
   reportsOf,
   requireCommand,
+  requireMemory,
   requireUser,
   runTraffic,
   skipBecause,
@@ -21,7 +23,16 @@ import { type Answer, canFilter } from './support/system-call-filter.js'
 
 const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const
 const SINGLE_COPY = 'cma (single copy)'
+const hugeMessage = bundledScript('ranks/reliability-huge-message.ts')
 const midMessage = bundledScript('ranks/reliability-mid-message.ts')
+/** The message of over 2 GiB, once, and all that a rank may ask for besides. */
+const HUGE_DATA_BYTES_MAX = 3.5 * 2 ** 30
+/** What a rank uses without the message, and a part of it in the rings. */
+const HUGE_EXTRA_BYTES_MAX = 400e6
+/** As much as all slots of a ring can hold of a stream's frames. */
+const HUGE_RING_BYTES = 4 * 2 ** 20
+const HUGE_DEADLINE_MS = 60_000
+
 /** What the receiver of the disturbed message tells. */
 interface MidMessage {
   readonly byteLength: number
@@ -130,6 +141,26 @@ describe('single copy', () => {
       assert.deepEqual(JSON.parse(line).told, ['arrived', 'arrived', 'ERR_BUFFER_GONE', 'arrived'])
     }
   })
+
+  for (const cma of ['on', 'off']) {
+    it(`of a message of over 2 GiB, which lies in memory once (ONECOPY_CMA=${cma})`, async function () {
+      requireMemory(this, 2 * HUGE_DATA_BYTES_MAX)
+      // Seconds where there is a CPU for each rank; on a busy machine the rings go round once per time slice.
+      this.timeout(2 * HUGE_DEADLINE_MS)
+      const env = { ...held.room.env, ONECOPY_CMA: cma, ONECOPY_RING_BYTES: String(HUGE_RING_BYTES) }
+      // So that a mistake here cannot take the machine's memory.
+      const through = ['prlimit', `--data=${HUGE_DATA_BYTES_MAX}`]
+      const run = await runCommand(['run', '-n', '2', hugeMessage], { env, through, deadlineMs: HUGE_DEADLINE_MS })
+      assert.equal(run.exitCode, 0, run.stderr)
+      for (const line of run.stdout.trim().split('\n')) {
+        const { rank, byteLength, bytesSingleCopy, bytesStreamed, residentBytesMax } = JSON.parse(line) as HugeReport
+        const received = rank === 0 ? 0 : byteLength
+        assert.deepEqual([bytesSingleCopy, bytesStreamed], cma === 'on' ? [received, 0] : [0, received], line)
+        assert.ok(residentBytesMax < received + HUGE_EXTRA_BYTES_MAX, line)
+      }
+      assert.equal(run.stderr, '')
+    })
+  }
 
   for (const cma of ['on', 'off']) {
     it(`of thousands of pieces (ONECOPY_CMA=${cma})`, async () => {

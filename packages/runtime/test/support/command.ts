@@ -11,7 +11,7 @@ const BIN = fileURLToPath(new URL('../../bin/onecopy.mjs', import.meta.url))
 /** A user without any rights (RELIABILITY: as root hardly a permission fault shows). */
 export const PLAIN_UID = 61000
 
-/** No command of a test may take longer. */
+/** No command of a test may take longer, unless it says so. */
 const COMMAND_DEADLINE_MS = 18_000
 
 export interface CommandOptions {
@@ -22,6 +22,7 @@ export interface CommandOptions {
   readonly through?: readonly string[]
   readonly input?: string
   readonly cwd?: string
+  readonly deadlineMs?: number
   /** A process group of its own, as a shell makes for each command line. */
   readonly group?: boolean
 }
@@ -56,7 +57,7 @@ export class RunningCommand {
       const timer = setTimeout(() => {
         this.child.kill('SIGTERM')
         reject(new Error(`onecopy ${args.join(' ')} did not end; stdout: ${this.stdout}; stderr: ${this.stderr}`))
-      }, COMMAND_DEADLINE_MS)
+      }, options.deadlineMs ?? COMMAND_DEADLINE_MS)
       this.child.on('error', reject)
       this.child.on('close', (exitCode, signal) => {
         clearTimeout(timer)

@@ -45,6 +45,13 @@ export function requireCommand(test: Context, ...command: string[]): void {
   skipBecause(test, `${command.join(' ')}: ${error?.message ?? stderr.trim()}`)
 }
 
+/** Skips unless so much memory is free. */
+export function requireMemory(test: Context, byteCount: number): void {
+  const [, kibibytes] = /^MemAvailable:\s+(\d+) kB/m.exec(fs.readFileSync('/proc/meminfo', 'utf8')) ?? []
+  if (Number(kibibytes) * 1024 >= byteCount) return
+  skipBecause(test, `it needs ${Math.ceil(byteCount / 2 ** 30)} GiB of free memory`)
+}
+
 /** Runs each test of the calling suite in a clean room; afterwards nothing of its jobs may be left. */
 export function useCleanRoom(): { readonly room: CleanRoom } {
   const holder = {} as { room: CleanRoom }
@@ -87,7 +94,12 @@ export function filterEnvironment(plan: FilterPlan): NodeJS.ProcessEnv {
 /** Environment that makes the ranks' single copies fail as `faults` says. */
 export function callFaultEnvironment(faults: CallFaults | null): NodeJS.ProcessEnv {
   faultPreload ??= bundledScript('support/call-faults.ts')
-  return { OC_TEST_CALL_FAULTS: JSON.stringify(faults), NODE_OPTIONS: `--import=file://${faultPreload}` }
+  return {
+    OC_TEST_CALL_FAULTS: JSON.stringify(faults),
+    NODE_OPTIONS: `--import=file://${faultPreload}`,
+    // It is koffi's calls that are made to fail.
+    ONECOPY_FFI: 'koffi',
+  }
 }
 
 /** Runs ranks that exchange checked messages; gives the command, ended, whatever came of it. */
