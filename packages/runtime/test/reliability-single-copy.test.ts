@@ -1,11 +1,13 @@
 // RELIABILITY.md, rows 20 to 28 and 31: single copy refused, in part, late, or with nonsense for an answer.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import type { HugeReport } from './ranks/reliability-huge-message.js'
 import { bundledScript } from './support/bundle.js'
 import type { CallFaults } from './support/call-faults.js'
-import { runCommand } from './support/command.js'
+import { type RunningCommand, runCommand } from './support/command.js'
+import { whyNoLandlock } from './support/landlock.js'
 import {
   callFaultEnvironment,
   noticesOf,
@@ -22,6 +24,9 @@ import {
 import { type Answer, canFilter } from './support/system-call-filter.js'
 
 const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const
+const CAP_SYS_PTRACE = 1n << 19n
+/** Of the groups that ranks are given, the first. */
+const GROUP_BASE = 62_000
 const SINGLE_COPY = 'cma (single copy)'
 const hugeMessage = bundledScript('ranks/reliability-huge-message.ts')
 const midMessage = bundledScript('ranks/reliability-mid-message.ts')
@@ -265,37 +270,98 @@ for (const uid of USERS) {
       await assertFallsBack(['--wrapper', wrapper])
     })
 
-    it('by another group of each rank', async function () {
-      if (uid !== undefined) skipBecause(this, 'only root can give a process another group')
-      const wrapper = path.join(held.room.folder, 'group.sh')
-      const become = 'setpriv --regid $((62000 + ONECOPY_RANK)) --clear-groups --bounding-set -all --inh-caps -all'
-      fs.writeFileSync(wrapper, `#!/bin/sh\nexec ${become} -- "$@"\n`, { mode: 0o755 })
-      const run = await runTraffic(held.room, { flags: ['--wrapper', wrapper] })
-      // Root in another group may read whom it likes; what counts is that the data is right.
-      assertSameData(reportsOf(run), '2 rounds')
+    it('by a Landlock domain of each rank’s own', async function () {
+      const reason = whyNoLandlock()
+      if (reason !== null) skipBecause(this, reason)
+      await assertFallsBack([`--node-arg=--import=file://${bundledScript('support/landlock-preload.ts')}`])
+    })
+
+    it('by another group of each rank, without the right to look into others', async function () {
+      if (process.geteuid?.() !== 0) skipBecause(this, 'only root can prepare it')
+      const become = uid === undefined ? groupAsRoot() : groupAsUser(held.room.folder)
+      await assertFallsBack(['--wrapper', wrapperScript(held.room.folder, `exec ${become} "$@"`)])
     })
 
     it('by a rank that is not dumpable', async () => {
       const flags = [`--node-arg=--import=file://${bundledScript('support/dumpable-preload.ts')}`]
       const run = await runTraffic(held.room, { ...user, flags, env: { OC_TEST_UNDUMPABLE: '1' } })
-      const [zero, one] = reportsOf(run).map(({ transports }) => transports)
-      assertSameData(reportsOf(run), '2 rounds')
-      if (uid === undefined) return
-      assert.match(zero?.[1] as string, /rings; single copy refused: .*EPERM/)
-      assert.equal(zero?.[2], SINGLE_COPY)
-      assert.deepEqual(one, [SINGLE_COPY, 'self', SINGLE_COPY])
+      // Who may look into everybody may look into that one as well.
+      assertRefused(run, (_, peer) => peer === 1 && !(uid === undefined && mayLookIntoAll()))
+    })
+
+    it('by a rank whose node has a file capability', async function () {
+      if (process.geteuid?.() !== 0) skipBecause(this, 'only root can give a file capabilities')
+      if (uid === undefined) skipBecause(this, 'whoever has all capabilities gets none from a file')
+      const node = path.join(held.room.folder, 'node')
+      fs.copyFileSync(process.execPath, node)
+      requireCommand(this, 'setcap', 'cap_net_bind_service+ep', node)
+      const script = `if [ "$ONECOPY_RANK" = 1 ]; then shift; exec ${node} "$@"; fi\nexec "$@"`
+      const run = await runTraffic(held.room, {
+        ...user,
+        flags: ['--wrapper', wrapperScript(held.room.folder, script)],
+      })
+      assertRefused(run, (_, peer) => peer === 1)
     })
 
     async function assertFallsBack(flags: string[]): Promise<void> {
       const run = await runTraffic(held.room, { ...user, flags })
-      const reports = reportsOf(run)
-      assertSameData(reports, '2 rounds')
-      for (const { rank, transports } of reports) {
-        for (const [peer, text] of transports.entries()) {
-          if (peer !== rank) assert.match(text, /^cma \(rings; single copy refused: /, `rank ${rank} to ${peer}`)
-        }
-      }
-      assert.equal(noticesOf(run).length, 1, run.stderr)
+      assertRefused(run, () => true)
+      for (const { bytesSingleCopy } of reportsOf(run)) assert.equal(bytesSingleCopy, 0)
     }
   })
+}
+
+/** Holds the job to the right data, to single copy for all who are not refused, and to one notice if anybody is. */
+function assertRefused(run: RunningCommand, isRefused: (rank: number, peer: number) => boolean): void {
+  const reports = reportsOf(run)
+  assertSameData(reports, '2 rounds')
+  let refusals = 0
+  for (const { rank, transports } of reports) {
+    for (const [peer, text] of transports.entries()) {
+      const where = `rank ${rank} to ${peer}`
+      if (peer === rank) {
+        assert.equal(text, 'self')
+      } else if (isRefused(rank, peer)) {
+        refusals++
+        assert.match(text, /^cma \(rings; single copy refused: /, where)
+      } else {
+        assert.equal(text, SINGLE_COPY, where)
+      }
+    }
+  }
+  assert.equal(noticesOf(run).length, refusals > 0 ? 1 : 0, run.stderr)
+}
+
+/** Whether whoever runs the tests may look into any process. */
+function mayLookIntoAll(): boolean {
+  const capabilities = /^CapEff:\s+(\w+)/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
+  return (BigInt(`0x${capabilities}`) & CAP_SYS_PTRACE) !== 0n
+}
+
+/** Makes a wrapper for ranks of some lines of shell, of which the last executes "$@". */
+function wrapperScript(folder: string, lines: string): string {
+  const file = path.join(folder, 'wrapper.sh')
+  fs.writeFileSync(file, `#!/bin/sh\n${lines}\n`, { mode: 0o755 })
+  return file
+}
+
+/** Words that give a rank of root's a group of its own and take its rights away. */
+function groupAsRoot(): string {
+  const group = `$((${GROUP_BASE} + ONECOPY_RANK))`
+  return `setpriv --regid ${group} --clear-groups --bounding-set -all --inh-caps -all --`
+}
+
+/**
+ * Words that give a rank of an unprivileged launcher a group of its own: one set-group-id copy of setpriv per rank, which needs no
+ * rights to make its group the real one as well.
+ */
+function groupAsUser(folder: string): string {
+  const setpriv = spawnSync('sh', ['-c', 'command -v setpriv'], { encoding: 'utf8' }).stdout.trim()
+  for (let rank = 0; rank < 3; rank++) {
+    const copy = path.join(folder, `setpriv-${rank}`)
+    fs.copyFileSync(setpriv, copy)
+    fs.chownSync(copy, 0, GROUP_BASE + rank)
+    fs.chmodSync(copy, 0o2755)
+  }
+  return `${folder}/setpriv-$ONECOPY_RANK --regid $((${GROUP_BASE} + ONECOPY_RANK)) --keep-groups --`
 }

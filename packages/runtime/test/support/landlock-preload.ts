@@ -1,0 +1,4 @@
+// Preloaded (`--import`) in ranks: gives each a Landlock domain of its own.
+import { enterDomain } from './landlock.js'
+
+enterDomain()
