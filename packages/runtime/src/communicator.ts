@@ -190,123 +190,147 @@ export class Communicator {
    * @example const request = world.sendInit(row, 1); for (;;) { fill(row); await request.start() }
    */
   sendInit(view: View, dest: number, tag = 0): PersistentRequest<void> {
+    checkView('view', view)
     this.#base.checkSend(dest, tag)
-    return new PersistentRequest(() => this.#base.send(view, dest, tag, STANDARD))
+    return new PersistentRequest((options) => this.#base.send(view, dest, tag, STANDARD, options))
   }
 
   /** A receive that can be started again and again. @see MPI 4.1, 3.9 */
   recvInit(view: View, source: number = ANY_SOURCE, tag: number = ANY_TAG): PersistentRequest<Status> {
     checkView('view', view)
     this.#base.checkReceive(source, tag)
-    return new PersistentRequest(() => this.#base.recvInto(view, source, tag))
+    return new PersistentRequest((options) => this.#base.recvInto(view, source, tag, options))
   }
 
-  // --- collectives: see collectives/ for what each gives where
+  // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait
+  // for it, so the communicator is then good for nothing but free().
 
   /** Done when every rank has called it. @see MPI 4.1, 6.3 */
-  barrier(): Request<void> {
-    return this.#collective((exchange) => collectives.barrier(exchange))
+  barrier(options?: WaitOptions): Request<void> {
+    return this.#collective((exchange) => collectives.barrier(exchange), options)
   }
 
   /** Gives every rank what `root` has; the others' `data` is not looked at. @see MPI 4.1, 6.4 */
-  bcast<T>(data: T, root = 0): Request<T> {
-    return this.#collective((exchange) => collectives.bcast(exchange, data, root)) as Request<T>
+  bcast<T>(data: T, root = 0, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.bcast(exchange, data, root), options) as Request<T>
   }
 
   /** Fills every rank's `view` with `root`'s: same length everywhere. @see MPI 4.1, 6.4 */
-  bcastInto(view: View, root = 0): Request<void> {
-    return this.#collective((exchange) => collectives.bcastInto(exchange, view, root))
+  bcastInto(view: View, root = 0, options?: WaitOptions): Request<void> {
+    return this.#collective((exchange) => collectives.bcastInto(exchange, view, root), options)
   }
 
   /** At `root`, an array of everybody's `data` by rank; undefined elsewhere. @see MPI 4.1, 6.5 */
-  gather<T>(data: T, root = 0): Request<T[] | undefined> {
-    return this.#collective((exchange) => collectives.gather(exchange, data, root)) as Request<T[] | undefined>
+  gather<T>(data: T, root = 0, options?: WaitOptions): Request<T[] | undefined> {
+    return this.#collective((exchange) => collectives.gather(exchange, data, root), options) as Request<T[] | undefined>
   }
 
   /** The same into memory `root` owns; see {@link collectives.Layout} for unequal lengths. @see MPI 4.1, 6.5 */
   gatherInto(
     send: View | typeof IN_PLACE,
     recv: View | null,
-    options: Partial<collectives.RootedLayout> = {},
+    options: Partial<collectives.RootedLayout> & WaitOptions = {},
   ): Request<void> {
-    return this.#collective((exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }))
+    return this.#collective(
+      (exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }),
+      options,
+    )
   }
 
   /** Gives rank i `values[i]` of `root`'s array; the others' argument is not looked at. @see MPI 4.1, 6.6 */
-  scatter<T>(values: readonly T[] | undefined, root = 0): Request<T> {
-    return this.#collective((exchange) => collectives.scatter(exchange, values, root)) as Request<T>
+  scatter<T>(values: readonly T[] | undefined, root = 0, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.scatter(exchange, values, root), options) as Request<T>
   }
 
   scatterInto(
     send: View | null,
     recv: View | typeof IN_PLACE,
-    options: Partial<collectives.RootedLayout> = {},
+    options: Partial<collectives.RootedLayout> & WaitOptions = {},
   ): Request<void> {
-    return this.#collective((exchange) => collectives.scatterInto(exchange, send, recv, { root: 0, ...options }))
+    return this.#collective(
+      (exchange) => collectives.scatterInto(exchange, send, recv, { root: 0, ...options }),
+      options,
+    )
   }
 
   /** An array of everybody's `data` by rank, on every rank. @see MPI 4.1, 6.7 */
-  allgather<T>(data: T): Request<T[]> {
-    return this.#collective((exchange) => collectives.allgather(exchange, data)) as Request<T[]>
+  allgather<T>(data: T, options?: WaitOptions): Request<T[]> {
+    return this.#collective((exchange) => collectives.allgather(exchange, data), options) as Request<T[]>
   }
 
-  allgatherInto(send: View | typeof IN_PLACE, recv: View, options: collectives.Layout = {}): Request<void> {
-    return this.#collective((exchange) => collectives.allgatherInto(exchange, send, recv, options))
+  allgatherInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    options: collectives.Layout & WaitOptions = {},
+  ): Request<void> {
+    return this.#collective((exchange) => collectives.allgatherInto(exchange, send, recv, options), options)
   }
 
   /** Sends `values[i]` to rank i; gives what each rank had for this one. @see MPI 4.1, 6.8 */
-  alltoall<T>(values: readonly T[]): Request<T[]> {
-    return this.#collective((exchange) => collectives.alltoall(exchange, values)) as Request<T[]>
+  alltoall<T>(values: readonly T[], options?: WaitOptions): Request<T[]> {
+    return this.#collective((exchange) => collectives.alltoall(exchange, values), options) as Request<T[]>
   }
 
-  alltoallInto(send: View | typeof IN_PLACE, recv: View, options: collectives.ExchangeLayout = {}): Request<void> {
-    return this.#collective((exchange) => collectives.alltoallInto(exchange, send, recv, options))
+  alltoallInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    options: collectives.ExchangeLayout & WaitOptions = {},
+  ): Request<void> {
+    return this.#collective((exchange) => collectives.alltoallInto(exchange, send, recv, options), options)
   }
 
   /** Everybody's `data` combined by `op` in rank order, at `root`; undefined elsewhere. @see MPI 4.1, 6.9 */
-  reduce<T>(data: T, op: Operation, root = 0): Request<T | undefined> {
-    return this.#collective((exchange) => collectives.reduce(exchange, data, op, root)) as Request<T | undefined>
+  reduce<T>(data: T, op: Operation, root = 0, options?: WaitOptions): Request<T | undefined> {
+    return this.#collective((exchange) => collectives.reduce(exchange, data, op, root), options) as Request<
+      T | undefined
+    >
   }
 
-  reduceInto(send: View | typeof IN_PLACE, recv: View | null, op: Operation, root = 0): Request<void> {
-    return this.#collective((exchange) => collectives.reduceInto(exchange, send, recv, op, root))
+  reduceInto(
+    send: View | typeof IN_PLACE,
+    recv: View | null,
+    op: Operation,
+    root = 0,
+    options?: WaitOptions,
+  ): Request<void> {
+    return this.#collective((exchange) => collectives.reduceInto(exchange, send, recv, op, root), options)
   }
 
   /** Everybody's `data` combined by `op`, the same result on every rank. @see MPI 4.1, 6.9.6 */
-  allreduce<T>(data: T, op: Operation): Request<T> {
-    return this.#collective((exchange) => collectives.allreduce(exchange, data, op)) as Request<T>
+  allreduce<T>(data: T, op: Operation, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.allreduce(exchange, data, op), options) as Request<T>
   }
 
-  allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation): Request<void> {
-    return this.#collective((exchange) => collectives.allreduceInto(exchange, send, recv, op))
+  allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
+    return this.#collective((exchange) => collectives.allreduceInto(exchange, send, recv, op), options)
   }
 
   /** Rank i gets the combination of ranks 0 to i. @see MPI 4.1, 6.11.1 */
-  scan<T>(data: T, op: Operation): Request<T> {
-    return this.#collective((exchange) => collectives.scan(exchange, data, op)) as Request<T>
+  scan<T>(data: T, op: Operation, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.scan(exchange, data, op), options) as Request<T>
   }
 
-  scanInto(send: View | typeof IN_PLACE, recv: View, op: Operation): Request<void> {
-    return this.#collective((exchange) => collectives.scanInto(exchange, send, recv, op))
+  scanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
+    return this.#collective((exchange) => collectives.scanInto(exchange, send, recv, op), options)
   }
 
   /** Rank i gets the combination of ranks 0 to i-1; rank 0 gets undefined. @see MPI 4.1, 6.11.2 */
-  exscan<T>(data: T, op: Operation): Request<T | undefined> {
-    return this.#collective((exchange) => collectives.exscan(exchange, data, op)) as Request<T | undefined>
+  exscan<T>(data: T, op: Operation, options?: WaitOptions): Request<T | undefined> {
+    return this.#collective((exchange) => collectives.exscan(exchange, data, op), options) as Request<T | undefined>
   }
 
-  exscanInto(send: View | typeof IN_PLACE, recv: View, op: Operation): Request<void> {
-    return this.#collective((exchange) => collectives.exscanInto(exchange, send, recv, op))
+  exscanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
+    return this.#collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }
 
   // --- the communicator itself
 
   /** A communicator with the same ranks and a life of its own. Every rank calls it. @see MPI 4.1, 7.4.2 */
-  dup(): Request<Communicator> {
+  dup(options?: WaitOptions): Request<Communicator> {
     return this.#collective((exchange) => {
       const context = this.rank === 0 ? this.#job.newContext() : -1
       return duplicate(exchange, context, (agreed) => this.#sibling(agreed))
-    })
+    }, options)
   }
 
   /**
@@ -354,26 +378,30 @@ export class Communicator {
     return this.#job.finalize()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#job.finalize()
+  /** Leaving an `await using` block: the world is finalized, every other communicator is freed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#base.context === WORLD_CONTEXT) await this.#job.finalize()
+    else if (this.#base.closed === null) this.free()
   }
 
   // --- for the sync face
 
   /** @internal Starts a collective: checks first, then traffic. */
-  startCollective(make: (exchange: Exchange) => Schedule<unknown>): RequestRecord {
+  startCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): RequestRecord {
     const base = this.#base
     base.open()
+    signal?.throwIfAborted()
     const tag = this.#collectiveTag
     const schedule = make(new CollectiveExchange(base, base.context + 1, tag))
     this.#collectiveTag = (tag + 1) & 0x7fffffff
     return base.engine.run(schedule)
   }
 
-  #collective<T>(make: (exchange: Exchange) => Schedule<T>): Request<T> {
-    const record = this.startCollective(make)
+  #collective<T>(make: (exchange: Exchange) => Schedule<T>, options: WaitOptions = {}): Request<T> {
+    const { signal } = options
+    const record = this.startCollective(make, options)
     this.#base.engine.began(record)
-    return record as unknown as Request<T>
+    return (signal === undefined ? record : record.listenTo(signal)) as unknown as Request<T>
   }
 
   #sibling(context: number): Communicator {

@@ -50,7 +50,16 @@ export class Delivery {
         { source, tag },
       )
     }
-    return null
+    return byteLength > request.bytes!.length ? this.gone(request) : null
+  }
+
+  /** What a receive fails with whose memory is not there any more. */
+  gone(request: RequestRecord): OnecopyError {
+    return new OnecopyError(
+      'ERR_BUFFER_GONE',
+      'the memory given to this receive was transferred, detached or shrunk before the message came',
+      { source: request.messageSource, tag: request.messageTag },
+    )
   }
 
   /** Delivers a whole message that lies in `bytes`. With `owned`, the memory may become the user's. */
@@ -67,7 +76,7 @@ export class Delivery {
     this.describe(request, peer, tag, byteLength)
     if (request.mode === INTO) {
       const fitting = request.elementType === 0 ? type !== VALUE : type === request.elementType
-      if (fitting && byteLength <= request.capacity) {
+      if (fitting && byteLength <= request.bytes!.length) {
         if (byteLength > 0) this.copier.copy(request.bytes!, 0, bytes, byteOffset, byteLength)
         request.complete(undefined)
       } else {

@@ -80,11 +80,12 @@ export class EagerProtocol {
     words[3] = acknowledgeId
     words[4] = total | 0
     words[5] = highWord(total)
-    link.eagerOutstanding += total + EAGER_OVERHEAD_BYTES
     const wordCount = whole && !acknowledged ? EAGER_WORDS : EAGER_LONG_WORDS
     let end = Math.min(part, total)
     const last = acknowledged ? null : request
     this.#outbox.postBytes(link, wordCount, bytes, 0, end, end === total ? last : null)
+    // after the post, which may throw: then nothing was sent
+    link.eagerOutstanding += total + EAGER_OVERHEAD_BYTES
     while (end < total) {
       const from = end
       end = Math.min(total, from + part)
@@ -137,6 +138,8 @@ export class EagerProtocol {
         rank: link.rank,
       })
     }
+    // the receiver's memory may be gone by now: the rest is let pass, and the receive fails with that
+    if (inflow.target !== null && inflow.target.length < inflow.at + byteLength) inflow.target = null
     if (inflow.target !== null) this.#delivery.copier.copy(inflow.target, inflow.at, bytes, byteOffset, byteLength)
     inflow.at += byteLength
     const { arrival, request } = inflow
@@ -158,6 +161,11 @@ export class EagerProtocol {
   /** A receive has matched an eager message that came before it. Waits for the rest if it is still coming. */
   deliverArrival(link: PeerLink, arrival: Arrival, request: RequestRecord): void {
     if (arrival.receivedBytes < arrival.byteLength) {
+      if (link.ended !== null) {
+        // taken by a matched probe before its sender ended: the rest will never come
+        request.fail(link.ended)
+        return
+      }
       arrival.claimant = request
       return
     }
@@ -177,6 +185,16 @@ export class EagerProtocol {
     this.#words[1] = sendId
     this.#words[2] = OUTCOME_DONE
     this.#outbox.post(link, 3)
+  }
+
+  /** The peer has received this much of what was sent to it. */
+  credited(link: PeerLink, byteLength: number): void {
+    if (!(byteLength > 0 && byteLength <= link.eagerOutstanding)) {
+      throw new OnecopyError('ERR_PROTOCOL', `rank ${link.rank} gives credit for ${byteLength} bytes it was not sent`, {
+        rank: link.rank,
+      })
+    }
+    link.eagerOutstanding -= byteLength
   }
 
   /** Counts a received eager message, and tells its sender when enough has come together. */

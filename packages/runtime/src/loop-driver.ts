@@ -61,6 +61,11 @@ export class LoopDriver {
     this.#schedule()
   }
 
+  /** Nobody waits any more: lets go of an armed wake-up, which would keep the process alive for a frame that need not come. */
+  relax(): void {
+    if (this.#armed) this.activate()
+  }
+
   /** Looks a moment for what `until` waits for, where it is likely to come at once. */
   spin(until: { readonly done: boolean }): void {
     if (this.#crowded) return

@@ -33,7 +33,7 @@ import { copyOf } from './memory.js'
 import { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import type { Thresholds } from './protocol.js'
+import { isEagerToSelf, type Thresholds } from './protocol.js'
 import { Rendezvous } from './rendezvous.js'
 import type { RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
@@ -65,6 +65,10 @@ export class Messenger implements FrameReceiver {
   readonly #linkTo: (rank: number) => PeerLink
   readonly #links: (PeerLink | undefined)[] = []
   readonly #contexts = new Map<number, Queues>()
+  /** Contexts that were given up here while others may still send on them. */
+  readonly #dropped = new Set<number>()
+  /** Called when a message to this rank itself waits for its receive: a probe may be waiting for it. */
+  onSelfArrival: () => void = () => undefined
   readonly #spare: Arrival[] = []
   #lastContext = -1
   #lastQueues: Queues | null = null
@@ -126,6 +130,22 @@ export class Messenger implements FrameReceiver {
       queues.remove(arrival)
       this.#discard(arrival)
     }
+    this.#dropped.add(context)
+    this.#forget(context)
+  }
+
+  /** Keeps a message that nothing matched; or lets go of it, when its context has been given up. */
+  #store(queues: Queues, arrival: Arrival): void {
+    if (!this.#dropped.has(arrival.context)) {
+      queues.store(arrival)
+      return
+    }
+    // asking for the queues has made them anew
+    this.#forget(arrival.context)
+    this.#discard(arrival)
+  }
+
+  #forget(context: number): void {
     this.#contexts.delete(context)
     this.#lastContext = -1
     this.#lastQueues = null
@@ -171,7 +191,12 @@ export class Messenger implements FrameReceiver {
       const outgoing = new Outgoing(request, link, context, bytes, [])
       request.sendId = this.rendezvous.sends.add(outgoing)
       request.detail = outgoing
-      this.eager.send(link, context, tag, type, bytes, request, request.sendId)
+      try {
+        this.eager.send(link, context, tag, type, bytes, request, request.sendId)
+      } catch (error) {
+        this.rendezvous.release(outgoing)
+        throw error
+      }
     } else {
       request.detail = link
       this.eager.send(link, context, tag, type, bytes, request, -1)
@@ -220,6 +245,13 @@ export class Messenger implements FrameReceiver {
   failPosted(reason: (request: RequestRecord) => OnecopyError | null): void {
     for (const queues of this.#contexts.values()) {
       for (const request of queues.withdraw((posted) => reason(posted) !== null)) request.fail(reason(request))
+    }
+  }
+
+  /** Fails sends to this rank itself that nobody has received. */
+  failLocal(error: OnecopyError): void {
+    for (const queues of this.#contexts.values()) {
+      for (const { local } of queues.arrivals()) if (local !== null && !local.done) local.fail(error)
     }
   }
 
@@ -272,7 +304,7 @@ export class Messenger implements FrameReceiver {
         this.eager.consumed(this.link(peer), byteLength)
         this.delivery.deliver(request, peer, tag, head >>> TYPE_SHIFT, bytes, byteOffset, byteLength, false)
       } else {
-        this.#keep(peer, words, bytes, byteOffset, byteLength)
+        this.#keep(peer, words, bytes, byteOffset, byteLength, -1)
       }
       return
     }
@@ -327,7 +359,7 @@ export class Messenger implements FrameReceiver {
         this.rendezvous.onFinish(link, words[1]!, words[2]!)
         break
       case CREDIT:
-        link.eagerOutstanding -= words[1]!
+        this.eager.credited(link, words[1]!)
         break
       case CANCEL:
         this.#cancelAsked(link, words[1]!)
@@ -346,9 +378,13 @@ export class Messenger implements FrameReceiver {
     const request = this.queues(words[1]!).match(link.rank, tag)
     const acknowledgeId = (head & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
     const inParts = (head & FLAG_MORE) !== 0
+    if (request === null && inParts && this.#dropped.has(words[1]!)) {
+      this.#forget(words[1]!)
+      this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, null, type, tag)
+      return
+    }
     if (request === null) {
-      const arrival = this.#keep(link.rank, words, bytes, byteOffset, byteLength)
-      arrival.sendId = acknowledgeId
+      const arrival = this.#keep(link.rank, words, bytes, byteOffset, byteLength, acknowledgeId)
       if (inParts) this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, arrival, type, tag)
       return
     }
@@ -369,7 +405,7 @@ export class Messenger implements FrameReceiver {
     const queues = this.queues(arrival.context)
     const request = queues.match(arrival.peer, arrival.tag)
     if (request === null) {
-      queues.store(arrival)
+      this.#store(queues, arrival)
     } else {
       this.rendezvous.begin(link, arrival, request)
       this.#recycle(arrival)
@@ -409,14 +445,22 @@ export class Messenger implements FrameReceiver {
     return null
   }
 
-  #keep(peer: number, words: Int32Array, bytes: Uint8Array, byteOffset: number, byteLength: number): Arrival {
+  #keep(
+    peer: number,
+    words: Int32Array,
+    bytes: Uint8Array,
+    byteOffset: number,
+    byteLength: number,
+    acknowledgeId: number,
+  ): Arrival {
     const arrival = this.#arrival(peer, words)
+    arrival.sendId = acknowledgeId
     arrival.byteLength = byteLength
     arrival.receivedBytes = byteLength
     const payload = new Uint8Array(byteLength)
     if (byteLength > 0) payload.set(new Uint8Array(bytes.buffer, bytes.byteOffset + byteOffset, byteLength))
     arrival.payload = payload
-    this.queues(arrival.context).store(arrival)
+    this.#store(this.queues(arrival.context), arrival)
     return arrival
   }
 
@@ -466,12 +510,13 @@ export class Messenger implements FrameReceiver {
       this.#deliverLocal(arrival, receive)
       return
     }
-    if (sendMode !== SYNCHRONOUS && parts.length === 0 && bytes.byteLength <= SELF_EAGER_BYTES_MAX) {
+    if (sendMode !== SYNCHRONOUS && parts.length === 0 && isEagerToSelf(bytes.byteLength)) {
       arrival.payload = copyOf(bytes)
       request.detail = null
       request.complete(undefined)
     }
     queues.store(arrival)
+    this.onSelfArrival()
   }
 
   #deliverLocal(arrival: Arrival, receive: RequestRecord): void {
@@ -500,6 +545,3 @@ export class Messenger implements FrameReceiver {
     if (!local!.done) local!.complete(undefined)
   }
 }
-
-/** Messages to oneself up to here are copied, so that `send` before `recv` works as with other ranks. */
-const SELF_EAGER_BYTES_MAX = 64 * 1024

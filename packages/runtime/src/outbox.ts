@@ -40,7 +40,7 @@ export class Outbox {
       if (request !== null && !request.done) request.fail(link.ended)
       return
     }
-    if (link.backlog.length === 0 && trySend(link, this.words, wordCount, bytes, byteOffset, byteLength)) {
+    if (link.backlog.length === 0 && link.trySend(this.words, wordCount, bytes, byteOffset, byteLength)) {
       if (request !== null) request.complete(undefined)
       return
     }
@@ -59,8 +59,7 @@ export class Outbox {
       while (next < backlog.length) {
         const frame = backlog[next]!
         const gone = frame.bytes.byteLength < frame.byteOffset + frame.byteLength
-        const fits = trySend(
-          link,
+        const fits = link.trySend(
           frame.words,
           frame.words.length,
           // the frame was promised; zeros keep the order of things, and the sender learns what it did
@@ -69,7 +68,8 @@ export class Outbox {
           frame.byteLength,
         )
         if (!fits) break
-        next++
+        // noted at once: what follows may throw, and a frame must not go out twice
+        link.backlogSent = ++next
         sent++
         if (frame.request === null) continue
         if (gone) frame.request.fail(bufferGone(link))
@@ -82,8 +82,6 @@ export class Outbox {
       } else if (next >= FRAMES_PER_CUT) {
         backlog.splice(0, next)
         link.backlogSent = 0
-      } else {
-        link.backlogSent = next
       }
     }
     return sent
@@ -112,26 +110,6 @@ export class Outbox {
     for (const frame of link.backlog.splice(0)) {
       if (frame.request !== null && !frame.request.done) frame.request.fail(error)
     }
-  }
-}
-
-/**
- * A peer may close its end before the launcher has said that it left, with its last frames to us still unread: what we have
- * for it then waits, and is dropped, or fails, with that word.
- */
-function trySend(
-  link: PeerLink,
-  words: Int32Array,
-  wordCount: number,
-  bytes: Uint8Array,
-  byteOffset: number,
-  byteLength: number,
-): boolean {
-  try {
-    return link.transport.trySend(link.rank, words, wordCount, bytes, byteOffset, byteLength)
-  } catch (error) {
-    if (error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED') return false
-    throw error
   }
 }
 

@@ -69,7 +69,7 @@ export class Outgoing {
   /** Names the memory to the peer, where remote memory can do it; fills `region`. */
   expose(): boolean {
     const { remote } = this.link
-    if (!isExposable(remote, this.#memory)) return false
+    if (!isExposable(remote, this.#memory) || !this.parts.every((part) => isExposable(remote, part))) return false
     remote.expose(this.#memory, this.region, 0)
     this.#exposed = true
     return true

@@ -1,4 +1,4 @@
-import type { OnecopyError, RemoteMemory, Transport } from '@onecopy/transport'
+import { OnecopyError, type RemoteMemory, type Transport } from '@onecopy/transport'
 import type { Arrival } from './arrival.js'
 import type { RequestRecord } from './request.js'
 
@@ -50,5 +50,18 @@ export class PeerLink {
     this.rank = rank
     this.transport = transport
     this.remote = transport.remoteMemory
+  }
+
+  /**
+   * Hands one frame to the transport. A peer may close its end before the launcher has said that it left, with its last frames
+   * to us still unread: what we have for it then waits, and is dropped, or fails, with that word.
+   */
+  trySend(words: Int32Array, wordCount: number, bytes: Uint8Array, byteOffset: number, byteLength: number): boolean {
+    try {
+      return this.transport.trySend(this.rank, words, wordCount, bytes, byteOffset, byteLength)
+    } catch (error) {
+      if (error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED') return false
+      throw error
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { WaitOptions } from './point-to-point.js'
 import type { Request, RequestRecord } from './request.js'
 import type { Status } from './status.js'
 
@@ -6,23 +7,24 @@ import type { Status } from './status.js'
  * Between a start and its completion the memory is the request's. @see MPI 4.1, 3.9
  */
 export class PersistentRequest<T> implements Request<T> {
-  readonly #begin: () => RequestRecord
+  readonly #begin: (options: WaitOptions | undefined) => RequestRecord
   #active: RequestRecord | null = null
 
-  constructor(begin: () => RequestRecord) {
+  constructor(begin: (options: WaitOptions | undefined) => RequestRecord) {
     this.#begin = begin
   }
 
   /**
    * Starts the communication. Returns itself, so that `await request.start()` reads well.
+   * @param options a signal that gives this start up
    * @throws TypeError while an earlier start has not completed.
    * @see MPI 4.1, 3.9 (MPI_Start)
    */
-  start(): this {
+  start(options?: WaitOptions): this {
     if (this.#active !== null && !this.#active.done) {
       throw new TypeError('this persistent request is active: wait for it before the next start()')
     }
-    this.#active = this.#begin()
+    this.#active = this.#begin(options)
     return this
   }
 

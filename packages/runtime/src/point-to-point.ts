@@ -2,7 +2,7 @@ import type { OnecopyError } from '@onecopy/transport'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
 import type { Arrival } from './arrival.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
-import { bytesOf, elementTypeOf, VALUE } from './element-type.js'
+import { arrayOver, bytesOf, elementTypeOf, VALUE } from './element-type.js'
 import { ByteViews, copyOf } from './memory.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
 import type { ProgressEngine } from './progress.js'
@@ -45,6 +45,7 @@ export class PointToPoint {
   readonly members: readonly number[] | null
   readonly ranks: RankMap | null
   readonly #views = new ByteViews()
+  #lastEmpty: Uint8Array | null = null
   /** Records of blocking calls, for reuse: nobody outside ever sees them. */
   readonly #spare: RequestRecord[] = []
   /** Set by free() and finalize(): what every further call throws. */
@@ -119,11 +120,14 @@ export class PointToPoint {
     return { type, bytes: body, parts }
   }
 
-  /** Length 0 goes the long way, which finds out about detached memory. */
+  /** Length 0 goes the long way the first time, which finds out about detached memory. */
   #bytes(data: unknown): Uint8Array {
     // length, not byteLength: the latter is a call (10 ns)
-    if (data instanceof Uint8Array && data.length > 0) return data
-    return ArrayBuffer.isView(data) && data.byteLength > 0 ? this.#views.of(data) : bytesOf(data)
+    if (data instanceof Uint8Array && (data.length > 0 || data === this.#lastEmpty)) return data
+    if (ArrayBuffer.isView(data) && data.byteLength > 0) return this.#views.of(data)
+    const bytes = bytesOf(data)
+    if (data instanceof Uint8Array) this.#lastEmpty = data
+    return bytes
   }
 
   // --- receive
@@ -155,9 +159,14 @@ export class PointToPoint {
     try {
       return record.waitSync()
     } finally {
-      record.renew()
-      record.bytes = null
-      this.#spare.push(record)
+      if (record.done) {
+        record.renew()
+        record.bytes = null
+        this.#spare.push(record)
+      } else {
+        // the engine itself failed under us: the record is still in a queue, so it can never serve another call
+        record.cancel()
+      }
     }
   }
 
@@ -193,8 +202,9 @@ export class PointToPoint {
     const { sendTag = 0, recvTag = ANY_TAG } = options
     this.checkReceive(source, recvTag)
     // the send first: it may throw over its data, and must not leave a receive behind
-    const send = this.send(data, dest, sendTag, STANDARD, options)
-    return this.#both(send, this.recv(VALUE_OF, source, recvTag, options))
+    options.signal?.throwIfAborted()
+    const send = this.send(data, dest, sendTag, STANDARD)
+    return this.#both(send, this.recv(VALUE_OF, source, recvTag), options)
   }
 
   sendrecvInto(
@@ -208,22 +218,24 @@ export class PointToPoint {
     checkView('view', view)
     this.checkReceive(source, recvTag)
     const into = this.#bytes(view)
-    const send = this.send(data, dest, sendTag, STANDARD, options)
-    return this.#both(send, this.#post(INTO, into, source, recvTag, options))
+    options.signal?.throwIfAborted()
+    const send = this.send(data, dest, sendTag, STANDARD)
+    return this.#both(send, this.#post(INTO, into, source, recvTag, NO_OPTIONS), options)
   }
 
   sendrecvReplace(view: ArrayBufferView, dest: number, source: number, options: SendrecvOptions): RequestRecord {
     checkView('view', view)
-    return this.sendrecvInto(copyOf(this.#bytes(view)), dest, view, source, options)
+    const copy = arrayOver(elementTypeOf(view), copyOf(this.#bytes(view)).buffer as ArrayBuffer, view.byteLength)
+    return this.sendrecvInto(copy, dest, view, source, options)
   }
 
-  #both(send: RequestRecord, receive: RequestRecord): RequestRecord {
+  #both(send: RequestRecord, receive: RequestRecord, { signal }: WaitOptions): RequestRecord {
     send.observed = true
     receive.observed = true
-    const both = this.engine.run(bothDone(send, receive))
+    const both = this.engine.run(bothDone(send, receive), receive)
     both.adoptMessageOf(receive)
     this.engine.began(both)
-    return both
+    return signal === undefined ? both : both.listenTo(signal)
   }
 
   // --- probe
@@ -231,7 +243,7 @@ export class PointToPoint {
   /** The earliest message that matches, or null; makes progress once. With `take`, it leaves the queue. */
   lookFor(source: number, tag: number, take: boolean): Arrival | null {
     this.checkReceive(source, tag)
-    this.engine.progress()
+    this.engine.turn()
     return this.find(this.world(source), tag, take)
   }
 

@@ -59,6 +59,9 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#blocking = new BlockingDriver(this, options.crowded)
     this.#loop = new LoopDriver(this, options.crowded)
     messenger.outbox.onBacklog = () => this.#loop.activate()
+    messenger.onSelfArrival = () => {
+      if (this.#watchers.size > 0) this.#loop.activate()
+    }
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {
@@ -85,11 +88,24 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     let moved = 0
     try {
       for (let i = 0; i < transports.length; i++) moved += transports[i]!.poll(messenger, FRAMES_PER_POLL)
+      if (this.#hasExtra || messenger.hasWork || messenger.broken !== null) moved += this.#work()
     } catch (error) {
       this.#broken(error)
     }
-    if (this.#hasExtra || messenger.hasWork || messenger.broken !== null) moved += this.#work()
     return moved
+  }
+
+  turn(): void {
+    this.progress()
+    this.#handOver()
+  }
+
+  /**
+   * A thread that has made progress itself goes on with something else: what is left to do is the event loop's, which may
+   * sleep, and will not be woken for frames that are in already.
+   */
+  #handOver(): void {
+    if (this.#pending > 0 && this.hasWork) this.#loop.activate()
   }
 
   // --- requests
@@ -110,7 +126,10 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (!request.counted) return
     request.counted = false
     this.#pending--
-    if (this.#pending === 0) this.link.unref()
+    if (this.#pending === 0) {
+      this.link.unref()
+      this.#loop.relax()
+    }
     this.#reportUnobserved(request)
   }
 
@@ -122,17 +141,20 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   blockUntilDone(request: RequestRecord): void {
     if (request.sendId >= 0) this.messenger.rendezvous.nowWaiting(request)
-    this.#blocking.block(request)
+    this.block(request)
   }
 
   /** Blocks the thread until `until.done`. */
   block(until: { readonly done: boolean }): void {
     this.#blocking.block(until)
+    this.#handOver()
   }
 
   giveUp(request: RequestRecord, reason: unknown): void {
     if (request.done) return
-    if (this.#watchers.delete(request.detail as Watcher)) request.failCancelled(reason)
+    const { detail } = request
+    if (detail instanceof ScheduleRun) detail.giveUp(reason, (receive) => this.messenger.giveUp(receive, reason))
+    else if (this.#watchers.delete(detail as Watcher)) request.failCancelled(reason)
     else this.messenger.giveUp(request, reason)
   }
 
@@ -142,10 +164,14 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (this.#someEnded && request.posted) this.#failHopeless()
   }
 
-  /** Starts a collective; the record completes with what the schedule returns. */
-  run(schedule: Schedule<unknown>): RequestRecord {
+  /**
+   * Starts a collective; the record completes with what the schedule returns. With `decisive`, the whole can be given up only
+   * as long as that receive can.
+   */
+  run(schedule: Schedule<unknown>, decisive: RequestRecord | null = null): RequestRecord {
     const record = new RequestRecord(this)
-    const run = new ScheduleRun(record, schedule, this.#enqueue)
+    const run = new ScheduleRun(record, schedule, this.#enqueue, decisive)
+    record.detail = run
     if (this.failure !== null) run.stop(this.failure)
     else run.advance()
     return record
@@ -242,7 +268,10 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
       this.#broken(error)
     }
     if (!this.#hasExtra) return moved
-    while (this.#toDrain.length > 0) this.#drain(this.#toDrain.shift()!)
+    while (this.#toDrain.length > 0) {
+      this.#drain(this.#toDrain[0]!)
+      this.#toDrain.shift()
+    }
     while (this.#ready.length > 0) {
       moved++
       this.#ready.shift()!.advance()
@@ -261,13 +290,14 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (this.#ended.has(end.rank)) return
     const { messenger } = this
     for (const transport of this.transports) {
+      // first, because it has the transport look where the peer may have left its last frames
+      transport.peerGone(end.rank)
       for (let polls = 0; polls < DRAIN_POLLS_MAX && transport.poll(messenger, FRAMES_PER_POLL) > 0; polls++);
     }
     messenger.work()
     this.#ended.set(end.rank, end)
     this.#someEnded = true
     const error = endError(end)
-    for (const transport of this.transports) transport.peerGone(end.rank)
     if (end.how === 'failed' && !this.#keepGoing) {
       this.#failJob(error)
       return
@@ -302,6 +332,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
       link.ended ??= error
       this.#dropLink(link, error)
     }
+    this.messenger.failLocal(error)
     this.#failHopeless()
     if (this.#pending > 0) this.#loop.activate()
   }

@@ -28,7 +28,7 @@ import { Incoming } from './incoming.js'
 import type { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isExposable, isReadable, readLength, splitAt, type Thresholds } from './protocol.js'
+import { isExposable, isReadable, isRoundOver, readLength, splitAt, type Thresholds } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
@@ -36,8 +36,8 @@ import { WorkSet } from './work-set.js'
 
 /**
  * Long messages: the sender announces, the receiver matches first and then fetches, by remote memory where it can (alone or
- * with both ends copying), else as a stream of frames. Every step moves at most one segment, so that an event loop is
- * never held for long; the engine calls {@link step} until nothing is under way.
+ * with both ends copying), else as a stream of frames. Every step moves about one segment, however many messages are under
+ * way, so that an event loop is never held for long; the engine calls {@link step} until nothing is.
  */
 export class Rendezvous {
   readonly sends = new SlotTable<Outgoing>()
@@ -50,6 +50,8 @@ export class Rendezvous {
   /** What has a segment to move: removed when done, or when it waits for the peer. */
   readonly #incoming = new WorkSet<Incoming>()
   readonly #outgoing = new WorkSet<Outgoing>()
+  /** In the current round. */
+  #bytesMoved = 0
 
   constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker, thresholds: Thresholds) {
     this.#outbox = outbox
@@ -93,7 +95,13 @@ export class Rendezvous {
     words[3] = sendId
     words[4] = outgoing.main.byteLength | 0
     words[5] = highWord(outgoing.main.byteLength)
-    this.#outbox.post(link, ANNOUNCE_WORDS)
+    try {
+      this.#outbox.post(link, ANNOUNCE_WORDS)
+    } catch (error) {
+      // nobody has heard of it, so nobody will ever finish it
+      this.release(outgoing)
+      throw error
+    }
   }
 
   /** Sender: somebody awaits this send, so this side has time to copy. */
@@ -139,17 +147,21 @@ export class Rendezvous {
     }
   }
 
-  /** Moves one segment of everything under way; answers how much moved. */
+  /** Moves what is under way on, about a segment's worth in all; answers how much moved. */
   step(): number {
     let moved = 0
-    for (const incoming of this.#incoming) {
+    this.#bytesMoved = 0
+    // from the front to the back of the line, so that with many messages under way each gets its turn
+    for (let left = this.#incoming.size; left > 0 && !isRoundOver(this.#bytesMoved); left--) {
+      const incoming = this.#incoming.takeFirst()
       moved++
       this.#advance(incoming)
-      if (incoming.idle) this.#incoming.delete(incoming)
+      if (!incoming.idle) this.#incoming.add(incoming)
     }
-    for (const outgoing of this.#outgoing) {
+    for (let left = this.#outgoing.size; left > 0 && !isRoundOver(this.#bytesMoved); left--) {
+      const outgoing = this.#outgoing.takeFirst()
       moved += this.#push(outgoing)
-      if (!outgoing.hasWork) this.#outgoing.delete(outgoing)
+      if (outgoing.hasWork) this.#outgoing.add(outgoing)
     }
     return moved
   }
@@ -181,7 +193,13 @@ export class Rendezvous {
   }
 
   onData(link: PeerLink, recvId: number, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
-    const incoming = this.#incomingOf(link, recvId)
+    const incoming = this.receives.get(recvId)
+    // on its way when this side gave the message up
+    if (incoming === null || incoming.link !== link) return
+    if (this.#isOwnGone(incoming)) {
+      this.#concludeIfWhole(incoming)
+      return
+    }
     link.bytesStreamed += byteLength
     let taken = 0
     while (taken < byteLength) {
@@ -205,6 +223,15 @@ export class Rendezvous {
     outgoing.pushRegion.set(words.subarray(OFFER_REGION_AT, OFFER_REGION_AT + REGION_WORDS))
     outgoing.pushId = words[2]!
     outgoing.pushAt = joinLength(words[3]!, words[4]!)
+    if (!(outgoing.pushAt >= 0 && outgoing.pushAt < outgoing.main.byteLength)) {
+      throw new OnecopyError(
+        'ERR_PROTOCOL',
+        `rank ${link.rank} offers memory for byte ${outgoing.pushAt} of a message`,
+        {
+          rank: link.rank,
+        },
+      )
+    }
     this.#push(outgoing)
     if (outgoing.hasWork) this.#outgoing.add(outgoing)
   }
@@ -278,6 +305,10 @@ export class Rendezvous {
       this.#concludeIfWhole(incoming)
       return
     }
+    if (this.#isOwnGone(incoming)) {
+      this.#concludeIfWhole(incoming)
+      return
+    }
     const { link } = incoming
     const remote = link.remote!
     try {
@@ -291,10 +322,13 @@ export class Rendezvous {
         )
         remote.read(link.rank, incoming.region, 0, incoming.readAt, incoming.main, incoming.readAt, length)
         incoming.readAt += length
+        this.#bytesMoved += length
         link.bytesSingleCopy += length
         if (incoming.readAt < incoming.readEnd) return
       } else if (incoming.parts !== null && !incoming.partsRead) {
-        link.bytesSingleCopy += incoming.readParts(remote)
+        const length = incoming.readParts(remote)
+        this.#bytesMoved += length
+        link.bytesSingleCopy += length
       }
     } catch (error) {
       this.#readFailed(incoming, error)
@@ -302,6 +336,13 @@ export class Rendezvous {
     }
     if (incoming.mainRead && incoming.hasParts && incoming.parts === null) this.#openParts(incoming)
     else this.#concludeIfWhole(incoming)
+  }
+
+  /** Whether this side's memory has been transferred or shrunk since the receive was posted; then it fails with that. */
+  #isOwnGone(incoming: Incoming): boolean {
+    if (incoming.main.length >= incoming.byteLength) return false
+    incoming.failure ??= this.#delivery.gone(incoming.request)
+    return true
   }
 
   #readFailed(incoming: Incoming, error: unknown): void {
@@ -420,6 +461,7 @@ export class Rendezvous {
       try {
         remote.write(link.rank, outgoing.pushRegion, 0, outgoing.pushAt, main, outgoing.pushAt, length)
         outgoing.pushAt += length
+        this.#bytesMoved += length
         if (outgoing.pushAt < main.byteLength) return
       } catch (error) {
         if (!(error instanceof OnecopyError)) throw error
@@ -442,15 +484,16 @@ export class Rendezvous {
     words[0] = DATA
     words[1] = outgoing.streamId
     let sent = 0
-    while (outgoing.streamAt < outgoing.totalBytes) {
+    while (outgoing.streamAt < outgoing.totalBytes && !isRoundOver(this.#bytesMoved)) {
       const piece = outgoing.pieceAt(outgoing.streamAt)
       const offset = outgoing.streamAt - outgoing.pieceFrom
       const length = Math.min(frameBytes, piece.byteLength - offset)
-      if (link.backlog.length > 0 || !link.transport.trySend(link.rank, words, 2, piece, offset, length)) return sent
+      if (link.backlog.length > 0 || !link.trySend(words, 2, piece, offset, length)) return sent
       outgoing.streamAt += length
+      this.#bytesMoved += length
       sent++
     }
-    outgoing.streamId = -1
+    if (outgoing.streamAt === outgoing.totalBytes) outgoing.streamId = -1
     return sent
   }
 

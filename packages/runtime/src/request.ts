@@ -36,7 +36,8 @@ export interface Request<T> extends PromiseLike<T> {
 export interface RequestOwner {
   blockUntilDone(request: RequestRecord): void
   block(until: { readonly done: boolean }): void
-  progress(): number
+  /** One round of progress, on behalf of a caller who goes on with something else. */
+  turn(): void
   /** Somebody awaits: the event loop has to keep going for this request. */
   awaited(request: RequestRecord): void
   settled(request: RequestRecord): void
@@ -132,7 +133,7 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   }
 
   test(): boolean {
-    if (this.state === PENDING) this.#owner.progress()
+    if (this.state === PENDING) this.#owner.turn()
     if (this.state !== PENDING) this.observed = true
     return this.state !== PENDING
   }

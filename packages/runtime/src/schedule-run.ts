@@ -10,11 +10,20 @@ export class ScheduleRun implements Continuation {
   #missing = 0
   #failure: { readonly error: unknown } | null = null
   #queued = false
+  #cancelled = false
+  /** The receive that decides whether the whole can still be given up; null where it always can. */
+  readonly #decisive: RequestRecord | null
 
-  constructor(record: RequestRecord, schedule: Schedule<unknown>, enqueue: (run: ScheduleRun) => void) {
+  constructor(
+    record: RequestRecord,
+    schedule: Schedule<unknown>,
+    enqueue: (run: ScheduleRun) => void,
+    decisive: RequestRecord | null,
+  ) {
     this.#record = record
     this.#schedule = schedule
     this.#enqueue = enqueue
+    this.#decisive = decisive
   }
 
   requestDone(_request: RequestRecord): void {
@@ -43,8 +52,16 @@ export class ScheduleRun implements Continuation {
       }
     } catch (error) {
       this.#giveUpStep()
-      this.#record.fail(error)
+      if (this.#cancelled) this.#record.failCancelled(error)
+      else this.#record.fail(error)
     }
+  }
+
+  /** Fails with `reason`, unless the message that decides has matched already: `takeBack` tries to take its receive back. */
+  giveUp(reason: unknown, takeBack: (receive: RequestRecord) => boolean): void {
+    if (this.#decisive !== null && (this.#decisive.done || !takeBack(this.#decisive))) return
+    this.#cancelled = true
+    this.stop(reason)
   }
 
   /** Ends a schedule that nobody can finish any more. */

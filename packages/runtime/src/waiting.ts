@@ -2,14 +2,16 @@ import type { Request } from './request.js'
 
 /** Requests of one call may be of any kinds. */
 type Requests<T> = readonly Request<T>[]
+/** Each request's result, in its place, as `Promise.all` has it. */
+type Results<R extends Requests<unknown>> = { -readonly [I in keyof R]: R[I] extends Request<infer T> ? T : never }
 
 /**
  * Blocks until all requests are done; gives their results in order.
  * @throws the error of the first one (by index) that failed; the others are done all the same.
  * @see MPI 4.1, 3.7.5 (MPI_Waitall)
  */
-export function waitAllSync<T>(requests: Requests<T>): T[] {
-  const results: T[] = new Array(requests.length)
+export function waitAllSync<const R extends Requests<unknown>>(requests: R): Results<R> {
+  const results: unknown[] = new Array(requests.length)
   let failure: { readonly error: unknown } | null = null
   requests.forEach((request, index) => {
     try {
@@ -19,7 +21,7 @@ export function waitAllSync<T>(requests: Requests<T>): T[] {
     }
   })
   if (failure !== null) throw (failure as { readonly error: unknown }).error
-  return results
+  return results as Results<R>
 }
 
 /**

@@ -11,6 +11,18 @@ export class WorkSet<T> implements Iterable<T> {
     this.isEmpty = false
   }
 
+  get size(): number {
+    return this.#items.size
+  }
+
+  /** Takes out what has been in longest. @throws TypeError when empty. */
+  takeFirst(): T {
+    const [first] = this.#items
+    if (first === undefined) throw new TypeError('the set is empty')
+    this.delete(first)
+    return first
+  }
+
   delete(item: T): void {
     this.#items.delete(item)
     this.isEmpty = this.#items.size === 0

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { launch } from 'onecopy'
 
 const script = fileURLToPath(new URL('./ranks/point-to-point.ts', import.meta.url))
+const leaving = fileURLToPath(new URL('./ranks/leaving.ts', import.meta.url))
 /** Both sides' memory of 2 GiB, and room for everybody else. */
 const HUGE_FREE_BYTES = 7 * 1024 ** 3
 const JOB_SECONDS = 60
@@ -60,6 +61,10 @@ describe('point to point between processes', function () {
     it(`3 ranks, mixed, over ${name}`, () => run(3, 'mixed', `${SHORT},early,refusals,ending`, wish))
     it(`4 ranks, mixed, over ${name}`, () => run(4, 'mixed', SHORT, wish))
     it(`sends that the script ends with, over ${name}`, () => run(2, 'async', 'ending', wish))
+    for (const way of ['signal', 'cancel', 'free', 'self', 'messages', 'sync']) {
+      it(`ends once nothing is pending any more (${way}), over ${name}`, () =>
+        run(2, way, '', { ...wish, script: leaving }))
+    }
     it(`process.exit() right behind the last send, over ${name}`, () => run(2, 'sync', 'exit', wish))
   }
 

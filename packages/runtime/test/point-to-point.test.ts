@@ -385,7 +385,7 @@ describe('point to point', () => {
           if (rank === 1) await world.send(view, 0)
           else await world.recvInto(view, 1)
         }
-        const { rendezvous } = job.jobs[rank]!.engine['messenger']
+        const { rendezvous } = job.jobs[rank]!.engine.messenger
         assert.deepEqual([rendezvous.sends.count, rendezvous.receives.count], [0, 0])
         const id = rendezvous.sends.add({} as never)
         rendezvous.sends.remove(id)

@@ -8,7 +8,7 @@ import { type RequestOwner, RequestRecord } from '../src/request.js'
 const OWNER: RequestOwner = {
   blockUntilDone: () => {},
   block: () => {},
-  progress: () => 0,
+  turn: () => {},
   awaited: () => {},
   settled: () => {},
   giveUp: () => {},

@@ -130,14 +130,16 @@ export class CmaTransport implements Transport {
         if (index >= count) index -= count
         handled += this.#takeFrom(watched[index] as RingReader, receiver, framesMax - handled)
         if (this.#closed) return handled
+        // one was dropped: the others have other places now, and get their turn at the next poll
+        if (watched.length !== count) break
       }
     } finally {
       this.#polling = false
+      // Someone relies on the wake-up that is armed, so nobody may rely on being polled.
+      if (this.#doorbell.isArmed && !this.#leaveAllRings()) this.#doorbell.wakeSelf()
     }
-    if (count > 1) this.#turn = this.#turn + 1 >= count ? 0 : this.#turn + 1
-    if (count > WATCHED_QUIET_MAX) this.#leaveQuietRings()
-    // Someone relies on the wake-up that is armed, so nobody may rely on being polled.
-    if (this.#doorbell.isArmed && !this.#leaveAllRings()) this.#doorbell.wakeSelf()
+    if (watched.length > 1) this.#turn = this.#turn + 1 >= watched.length ? 0 : this.#turn + 1
+    if (watched.length > WATCHED_QUIET_MAX) this.#leaveQuietRings()
     if (this.#untold !== null && handled === 0) this.#tell()
     return handled
   }

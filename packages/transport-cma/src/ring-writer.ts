@@ -167,9 +167,11 @@ export class RingWriter {
 
   #copyWords(at: number, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
     const words = this.#words
-    const end = (at + byteLength) >> 2
+    // divided, not shifted: a segment may be longer than 2 GiB
+    const first = at / 4
+    const end = first + (byteLength >> 2)
     let from = byteOffset
-    for (let word = at >> 2; word < end; word++) {
+    for (let word = first; word < end; word++) {
       words[word] =
         (bytes[from] as number) |
         ((bytes[from + 1] as number) << 8) |

@@ -221,6 +221,40 @@ describe('a ring', () => {
   })
 })
 
+describe('a ring beyond the first 2 GiB of its segment', () => {
+  it('carries short payloads and parts of arrays', () => {
+    const layout = segmentLayout(300, ringGeometry(13, 8192))
+    const { libc } = loadLibc()
+    assert.ok(libc)
+    // Only the control area and one ring of it ever get pages.
+    const created = createSegment(libc, layout, '/tmp')
+    const segment = new Segment(libc, created.descriptor, layout, created.id)
+    try {
+      const [from, to] = [299, 1]
+      assert.ok(ringOffset(layout, from, to) > 2 ** 31, 'the ring lies too low to prove anything')
+      segment.reserveRing(from, to)
+      const writer = new RingWriter(segment, from, to)
+      const reader = new RingReader(segment, to, from, new Int32Array(12))
+      const source = new Uint8Array(256).map((_, i) => i + 1)
+      const got: Seen[] = []
+      for (const [offset, length] of [
+        [0, 3],
+        [0, 20],
+        [7, 60],
+        [1, 72],
+        [0, 256],
+      ] as const) {
+        assert.equal(writer.write(Int32Array.of(length), 1, source, offset, length), WRITTEN)
+        assert.equal(reader.take(collect(got), 1), 1)
+        assert.deepEqual([...(got.at(-1) as Seen).bytes], [...source.subarray(offset, offset + length)])
+      }
+    } finally {
+      segment.release()
+      closeSync(created.descriptor)
+    }
+  })
+})
+
 describe('a transport with a corrupt peer', () => {
   let job: CmaJob
   let all: Transport[]

@@ -233,6 +233,8 @@ export class PipeTransport implements Transport {
     const link = this.links[peer] ?? this.meet(peer)
     link.isGone = true
     this.disconnect(link)
+    // its last frames may lie in the inbox, and nobody will look for them again
+    this.schedule.expect()
   }
 
   async close(): Promise<void> {
