@@ -223,14 +223,14 @@ describe('a ring', () => {
 
 describe('a ring beyond the first 2 GiB of its segment', () => {
   it('carries short payloads and parts of arrays', () => {
-    const layout = segmentLayout(300, ringGeometry(13, 8192))
+    const layout = segmentLayout(512, ringGeometry(13, 8192))
     const { libc } = loadLibc()
     assert.ok(libc)
     // Only the control area and one ring of it ever get pages.
     const created = createSegment(libc, layout, '/tmp')
     const segment = new Segment(libc, created.descriptor, layout, created.id)
     try {
-      const [from, to] = [299, 1]
+      const [from, to] = [511, 1]
       assert.ok(ringOffset(layout, from, to) > 2 ** 31, 'the ring lies too low to prove anything')
       segment.reserveRing(from, to)
       const writer = new RingWriter(segment, from, to)
