@@ -4,14 +4,10 @@ import { ByteCopier } from './memory.js'
 import { INTO, type RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
 
-/** Packed values up to here are copied out of the transport into memory that is kept: fresh memory costs 0.5 us. */
-const SCRATCH_BYTES = 8 * 1024
-
 /** Hands a message's bytes to the receive it matched, in the form that receive asked for. */
 export class Delivery {
   readonly copier = new ByteCopier()
   readonly #packer: ValuePacker
-  readonly #scratch = new Uint8Array(SCRATCH_BYTES)
 
   constructor(packer: ValuePacker) {
     this.#packer = packer
@@ -84,16 +80,27 @@ export class Delivery {
       }
       return
     }
-    if (type === VALUE && !owned && byteLength <= SCRATCH_BYTES) {
-      // unpacking copies what it keeps, so the same memory serves for every short value
-      this.copier.copy(this.#scratch, 0, bytes, byteOffset, byteLength)
-      this.conclude(request, type, this.#scratch.subarray(0, byteLength), [])
+    if (type === VALUE && !owned && byteLength <= this.#packer.scratch.length) {
+      this.#deliverShortValue(request, bytes, byteOffset, byteLength)
       return
     }
     const reusable = owned && byteOffset === 0 && bytes.byteOffset === 0 && bytes.buffer.byteLength === byteLength
     const memory = reusable ? bytes : new Uint8Array(allocate(byteLength))
     if (!reusable) this.copier.copy(memory, 0, bytes, byteOffset, byteLength)
     this.conclude(request, type, memory, [])
+  }
+
+  /** Unpacking copies what it keeps, so the same memory serves for every short value. */
+  #deliverShortValue(request: RequestRecord, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
+    let value: unknown
+    try {
+      this.copier.copy(this.#packer.scratch, 0, bytes, byteOffset, byteLength)
+      value = this.#packer.unpackScratch(byteLength)
+    } catch (error) {
+      request.fail(error)
+      return
+    }
+    request.complete(value)
   }
 
   /** Completes a receive whose bytes are all in memory of its own: `memory` spans its whole buffer, or is the caller's. */

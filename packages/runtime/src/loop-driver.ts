@@ -1,3 +1,5 @@
+// Node's global `performance` is an accessor, which costs as much as asking the clock.
+import { performance } from 'node:perf_hooks'
 import type { Transport } from '@onecopy/transport'
 
 /** What the event-loop face needs of the engine. */

@@ -79,7 +79,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   get hasWork(): boolean {
     if (this.#ready.length > 0 || this.#toDrain.length > 0 || this.messenger.hasWork) return true
-    return this.transports.some((transport) => transport.hasUnsent)
+    for (let i = 0; i < this.transports.length; i++) if (this.transports[i]!.hasUnsent) return true
+    return false
   }
 
   progress(): number {
@@ -110,7 +111,10 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   // --- requests
 
-  /** Takes a request that did not complete at once into the event loop's care. */
+  /**
+   * Takes a request that did not complete at once into the event loop's care: a turn of the loop that is to come, or an armed
+   * wake-up of a transport, keeps the process alive for it.
+   */
   began(request: RequestRecord): void {
     if (request.done) {
       this.#reportUnobserved(request)
@@ -118,7 +122,6 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     }
     request.counted = true
     this.#pending++
-    this.link.ref()
     this.#loop.activate()
   }
 
@@ -126,10 +129,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (!request.counted) return
     request.counted = false
     this.#pending--
-    if (this.#pending === 0) {
-      this.link.unref()
-      this.#loop.relax()
-    }
+    if (this.#pending === 0) this.#loop.relax()
     this.#reportUnobserved(request)
   }
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { OnecopyError } from '@onecopy/transport'
 import { Msgpack } from './msgpack.js'
 import { PlainTree } from './plain-tree.js'
@@ -19,6 +20,8 @@ export interface ValuePackerOptions {
 }
 
 const NO_PARTS: Uint8Array[] = []
+/** Bodies up to here are unpacked in place; see {@link ValuePacker.unpackScratch}. */
+const SCRATCH_BYTES = 8 * 1024
 
 /**
  * Packs values into bytes and large binary parts, and unpacks them again. Each message stands for itself: nothing is
@@ -30,6 +33,8 @@ const NO_PARTS: Uint8Array[] = []
  * own enumerable properties. Not kept: prototypes, accessors, symbol keys, named properties of arrays.
  */
 export class ValuePacker {
+  /** Where a short body without parts may be laid to be unpacked: fresh views over each body cost as much as unpacking it. */
+  readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   readonly #partBytesMin: number
   readonly #plainTree = new PlainTree()
 
@@ -82,7 +87,17 @@ export class ValuePacker {
    * @throws OnecopyError ERR_CORRUPT when no rank can have written this; ERR_UNAVAILABLE when this Node lacks a kind of array.
    */
   unpack(body: Uint8Array, parts: readonly Uint8Array[]): unknown {
-    const bytes = bufferOver(body)
+    return this.#unpack(bufferOver(body), parts)
+  }
+
+  /** The same for the first bytes of {@link scratch}, and no parts. */
+  unpackScratch(byteLength: number): unknown {
+    const { scratch } = this
+    if (scratch[0] === PLAIN_BODY) return Msgpack.load().read(scratch, 1, byteLength, NO_PARTS)
+    return this.#unpack(scratch.subarray(0, byteLength), NO_PARTS)
+  }
+
+  #unpack(bytes: Buffer, parts: readonly Uint8Array[]): unknown {
     const msgpack = Msgpack.load()
     if (bytes[0] === PLAIN_BODY) {
       if (parts.length !== 0) throw corrupt('parts that it does not name')

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** So many looks in a row may find nothing before looking gets rarer. */
 const EAGER_LOOKS = 32
 const PATIENT_LOOKS = 512
