@@ -83,38 +83,43 @@ export function elementTypeOf(data: unknown): number {
       case Float32Array:
         return FLOAT32
     }
-    switch (typedArrayTag.call(data)) {
-      case 'Uint8Array':
-        return data instanceof Buffer ? BUFFER : UINT8
-      case 'Float64Array':
-        return FLOAT64
-      case 'Float32Array':
-        return FLOAT32
-      case 'Int32Array':
-        return INT32
-      case 'Uint32Array':
-        return UINT32
-      case 'Int8Array':
-        return INT8
-      case 'Uint8ClampedArray':
-        return UINT8_CLAMPED
-      case 'Int16Array':
-        return INT16
-      case 'Uint16Array':
-        return UINT16
-      case 'BigInt64Array':
-        return BIG_INT64
-      case 'BigUint64Array':
-        return BIG_UINT64
-      case 'Float16Array':
-        return FLOAT16
-      default:
-        return DATA_VIEW
-    }
+    return rareTypeOf(data)
   }
   // Plain objects and arrays are what is left nearly always; asking the engine about buffers costs a call out of JavaScript.
   if (Array.isArray(data) || Object.getPrototypeOf(data) === Object.prototype) return VALUE
   return types.isAnyArrayBuffer(data) ? ARRAY_BUFFER : VALUE
+}
+
+/** Apart, so that the usual kinds are found in a function short enough to inline. */
+function rareTypeOf(data: ArrayBufferView): number {
+  switch (typedArrayTag.call(data)) {
+    case 'Uint8Array':
+      return data instanceof Buffer ? BUFFER : UINT8
+    case 'Float64Array':
+      return FLOAT64
+    case 'Float32Array':
+      return FLOAT32
+    case 'Int32Array':
+      return INT32
+    case 'Uint32Array':
+      return UINT32
+    case 'Int8Array':
+      return INT8
+    case 'Uint8ClampedArray':
+      return UINT8_CLAMPED
+    case 'Int16Array':
+      return INT16
+    case 'Uint16Array':
+      return UINT16
+    case 'BigInt64Array':
+      return BIG_INT64
+    case 'BigUint64Array':
+      return BIG_UINT64
+    case 'Float16Array':
+      return FLOAT16
+    default:
+      return DATA_VIEW
+  }
 }
 
 /** The element type's name, as its constructor is called. */

@@ -111,20 +111,20 @@ export class RingReader {
       // end; what it finds is believed after an ordered load, which x64's loads are by themselves.
       if (words[slot] === this.#stale) break
       const sequence = LOADS_ARE_ORDERED ? (words[slot] as number) : Atomics.load(words, slot)
-      if (sequence !== ((this.#consumed + 1) | 0)) return this.#doubt(taken, `slot has sequence ${sequence}`)
+      if (sequence !== ((this.#consumed + 1) | 0)) return this.#doubt(taken, 'sequence', sequence)
       const meta = words[slot + SLOT_META_WORD] as number
       const wordCount = meta & META_WORDS_MASK
       const byteLength = meta >>> META_LENGTH_SHIFT
       const wellFormed =
         ((meta >>> META_MARK_SHIFT) & 0xf) === SLOT_MARK && wordCount >= 1 && wordCount <= FRAME_WORDS_MAX
-      if (!wellFormed || byteLength > this.#frameBytesMax) return this.#doubt(taken, `slot has meta ${meta}`)
+      if (!wellFormed || byteLength > this.#frameBytesMax) return this.#doubt(taken, 'meta', meta)
 
       let at = 4 * slot + inlineOffset(wordCount)
       let payloadAfter = this.#payloadConsumed
       if (inlineOffset(wordCount) + byteLength > SLOT_BYTES) {
         const position = words[slot + SLOT_HEADER_WORD + wordCount] as number
         const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
-        if (position !== this.#expectedPosition(padded)) return this.#doubt(taken, `payload at ${position}`)
+        if (position !== this.#expectedPosition(padded)) return this.#doubt(taken, 'payload at', position)
         at = this.#payloadStart + (position & (this.#payloadBytes - 1))
         payloadAfter = (position + padded) | 0
       }
@@ -216,9 +216,9 @@ export class RingReader {
     this.#reported = true
   }
 
-  #doubt(taken: number, problem: string): number {
+  #doubt(taken: number, what: string, found: number): number {
     if (taken > 0) return taken
-    this.problem = `${problem} after ${this.#consumed >>> 0} frames`
+    this.problem = `a slot has ${what} ${found} after ${this.#consumed >>> 0} frames`
     return NOT_BELIEVED
   }
 }

@@ -87,19 +87,8 @@ export class RingWriter {
     if (inline + byteLength <= SLOT_BYTES) {
       if (byteLength !== 0) this.#copyIn(4 * slot + inline, bytes, byteOffset, byteLength)
     } else {
-      const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
-      const mask = this.#payloadBytes - 1
-      const place = this.#payloadWritten & mask
-      const skipped = place + padded > this.#payloadBytes ? this.#payloadBytes - place : 0
-      const taken = skipped + padded
-      if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) {
-        if (!this.#lookAtTail()) return CORRUPT
-        if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) return this.#full()
-      }
-      const position = (this.#payloadWritten + skipped) | 0
-      this.#copyIn(this.#payloadStart + (position & mask), bytes, byteOffset, byteLength)
-      ring[slot + SLOT_HEADER_WORD + wordCount] = position
-      this.#payloadWritten = (position + padded) | 0
+      const result = this.#writePayload(slot + SLOT_HEADER_WORD + wordCount, bytes, byteOffset, byteLength)
+      if (result !== WRITTEN) return result
     }
     for (let i = 0; i < wordCount; i++) ring[slot + SLOT_HEADER_WORD + i] = words[i] as number
     ring[slot + SLOT_META_WORD] = (byteLength << META_LENGTH_SHIFT) | (SLOT_MARK << META_MARK_SHIFT) | wordCount
@@ -111,6 +100,24 @@ export class RingWriter {
     Atomics.store(ring, slot, this.#published)
     const next = slot + SLOT_WORDS
     this.#slotWord = next === this.#endSlotWord ? this.#firstSlotWord : next
+    return WRITTEN
+  }
+
+  /** Copies a payload that does not fit into its slot, and says in `positionWord` where it lies. */
+  #writePayload(positionWord: number, bytes: Uint8Array, byteOffset: number, byteLength: number): number {
+    const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
+    const mask = this.#payloadBytes - 1
+    const place = this.#payloadWritten & mask
+    const skipped = place + padded > this.#payloadBytes ? this.#payloadBytes - place : 0
+    const taken = skipped + padded
+    if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) {
+      if (!this.#lookAtTail()) return CORRUPT
+      if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) return this.#full()
+    }
+    const position = (this.#payloadWritten + skipped) | 0
+    this.#copyIn(this.#payloadStart + (position & mask), bytes, byteOffset, byteLength)
+    this.#words[positionWord] = position
+    this.#payloadWritten = (position + padded) | 0
     return WRITTEN
   }
 
