@@ -175,7 +175,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     const lengthOf = (i: number) => (i * 7919) % 70_000
     const receives = Array.from({ length: count }, (_, i) => world.recvInto(new Uint8Array(lengthOf(i)), last, 2))
     const sends = Array.from({ length: count }, (_, i) => world.send(filledBytes(lengthOf(i), i), next, 2))
-    if (isSync) waitAllSync<unknown>([...sends, ...receives])
+    if (isSync) waitAllSync([...sends, ...receives])
     else await Promise.all([...sends, ...receives])
     assert.equal(testAll([...sends, ...receives]), true)
     for (const [i, request] of receives.entries()) assert.equal(request.status?.byteLength, lengthOf(i))
