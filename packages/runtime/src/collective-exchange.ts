@@ -5,6 +5,9 @@ import { INTO, RequestRecord, VALUE_OF } from './request.js'
 import type { Awaited, Exchange } from './schedule.js'
 import type { Status } from './status.js'
 
+/** From here up tags are for calls that not every rank of the communicator takes part in. */
+export const SERVICE_TAG_MIN = 2 ** 30
+
 const SENT: Awaited<void> = { done: true, result: () => undefined }
 
 /** One collective call's own messages: the communicator's collective context, under a tag that only this call uses. */
@@ -12,15 +15,16 @@ export class CollectiveExchange implements Exchange {
   readonly rank: number
   readonly size: number
   readonly #base: PointToPoint
+  /** @internal What keeps this call's messages apart. */
+  readonly tag: number
   readonly #context: number
-  readonly #tag: number
 
   constructor(base: PointToPoint, context: number, tag: number) {
     this.rank = base.rank
     this.size = base.size
     this.#base = base
     this.#context = context
-    this.#tag = tag
+    this.tag = tag
   }
 
   sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8): Awaited<void> {
@@ -51,11 +55,11 @@ export class CollectiveExchange implements Exchange {
     const { engine } = this.#base
     const { messenger } = engine
     const world = this.#base.world(dest)
-    if (parts.length === 0 && messenger.trySend(this.#context, world, this.#tag, type, bytes)) return SENT
+    if (parts.length === 0 && messenger.trySend(this.#context, world, this.tag, type, bytes)) return SENT
     const record = new RequestRecord(engine)
     if (engine.failure !== null) record.fail(engine.failure)
     // a rank inside a collective has nothing better to do than to copy its half
-    else messenger.send(this.#context, world, this.#tag, type, bytes, parts, STANDARD, record, true)
+    else messenger.send(this.#context, world, this.tag, type, bytes, parts, STANDARD, record, true)
     return record as Awaited<void>
   }
 
@@ -64,7 +68,7 @@ export class CollectiveExchange implements Exchange {
     record.mode = mode
     record.context = this.#context
     record.source = this.#base.world(source)
-    record.tag = this.#tag
+    record.tag = this.tag
     record.ranks = this.#base.ranks
     return record
   }

@@ -1,25 +1,17 @@
-import { OnecopyError } from '@onecopy/transport'
-import { checkView } from './arguments.js'
-import { CollectiveExchange } from './collective-exchange.js'
+import { SERVICE_TAG_MIN } from './collective-exchange.js'
 import * as collectives from './collectives/index.js'
-import { ANY_SOURCE, ANY_TAG, type IN_PLACE, PROC_NULL } from './constants.js'
+import { CommunicatorBase } from './communicator-base.js'
+import { agreeOnContext, meet, type NewRanks, splitRanks } from './communicator-creation.js'
+import { CONGRUENT, IDENT, type IN_PLACE, UNDEFINED, UNEQUAL } from './constants.js'
+import { type Comparison, Group } from './group.js'
+import { Intercommunicator } from './intercommunicator.js'
 import type { Job } from './job.js'
-import { MatchedMessage } from './matched-message.js'
-import type { Message } from './message.js'
-import { STANDARD, SYNCHRONOUS } from './messenger.js'
 import type { Operation } from './operation.js'
-import { PersistentRequest } from './persistent-request.js'
-import { BUFFERED, PointToPoint, type SendrecvOptions, type WaitOptions } from './point-to-point.js'
-import { MESSAGE_OF, type Request, type RequestRecord, VALUE_OF } from './request.js'
+import { PointToPoint, type WaitOptions } from './point-to-point.js'
+import { type Request, RequestRecord, VALUE_OF } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
-import type { Status } from './status.js'
+import { SubExchange } from './sub-exchange.js'
 import { SyncCommunicator } from './sync-communicator.js'
-
-/** Where `messages()` listens. */
-export interface MessagesOptions extends WaitOptions {
-  readonly source?: number | undefined
-  readonly tag?: number | undefined
-}
 
 type View = ArrayBufferView
 
@@ -28,178 +20,14 @@ type View = ArrayBufferView
  * returns a {@link Request} at once; await it, or use the same verb on {@link sync} to block the thread.
  * @see MPI 4.1, chapter 7
  */
-export class Communicator {
-  /** This process's number in the communicator, 0 to size-1. @see MPI 4.1, 7.4.1 */
-  readonly rank: number
-  /** How many ranks there are. @see MPI 4.1, 7.4.1 */
-  readonly size: number
-  /** A name for people: 'world', or what you set. @see MPI 4.1, 7.8 */
-  name: string
-  /** The same verbs, blocking. */
+export class Communicator extends CommunicatorBase {
   readonly sync: SyncCommunicator
-  readonly #job: Job
-  readonly #base: PointToPoint
-  #collectiveTag = 0
+  #shrinks = 0
 
   /** @internal Communicators come from init() and from other communicators. */
-  constructor(job: Job, base: PointToPoint, name: string) {
-    this.#job = job
-    this.#base = base
-    this.rank = base.rank
-    this.size = base.size
-    this.name = name
+  constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
+    super(job, base, name, members)
     this.sync = new SyncCommunicator(this, base)
-  }
-
-  // --- point to point
-
-  /**
-   * Sends `data` to rank `dest`; done when `data` may be changed again.
-   * Short messages are done at once; long ones when they have been received.
-   * @param data typed array, DataView, Buffer, ArrayBuffer (as bytes), or any value msgpackr can carry
-   * @param dest rank, or PROC_NULL
-   * @param tag 0 to 2^31-1; default 0
-   * @throws TypeError, RangeError for bad arguments, before any traffic
-   * @throws OnecopyError ERR_PROC_FAILED when `dest` has ended
-   * @see MPI 4.1, 3.2.1 and 3.7.2
-   */
-  send(data: unknown, dest: number, tag = 0, options?: WaitOptions): Request<void> {
-    return this.#base.send(data, dest, tag, STANDARD, options) as Request<void>
-  }
-
-  /** Synchronous mode: done when the receive has matched. @see MPI 4.1, 3.4 */
-  ssend(data: unknown, dest: number, tag = 0, options?: WaitOptions): Request<void> {
-    return this.#base.send(data, dest, tag, SYNCHRONOUS, options) as Request<void>
-  }
-
-  /** Buffered mode: copies `data` and is done at once. @see MPI 4.1, 3.4 */
-  bsend(data: unknown, dest: number, tag = 0, options?: WaitOptions): Request<void> {
-    return this.#base.send(data, dest, tag, BUFFERED, options) as Request<void>
-  }
-
-  /** Ready mode: you promise that the receive is posted. Works like `send`, whether or not. @see MPI 4.1, 3.4 */
-  rsend(data: unknown, dest: number, tag = 0, options?: WaitOptions): Request<void> {
-    return this.#base.send(data, dest, tag, STANDARD, options) as Request<void>
-  }
-
-  /**
-   * Receives the next matching message, of any kind and size, into fresh memory: a typed array comes back as the same kind
-   * of typed array, a value as an equal value.
-   * @see MPI 4.1, 3.2.4
-   */
-  recv<T = unknown>(source: number = ANY_SOURCE, tag: number = ANY_TAG, options?: WaitOptions): Request<T> {
-    return this.#base.recv(VALUE_OF, source, tag, options) as Request<T>
-  }
-
-  /**
-   * Receives raw bytes straight into `view`, which is the request's until it is done. The message may be shorter.
-   * @throws OnecopyError ERR_TRUNCATE when it is longer, ERR_TYPE when it is a packed value; it is consumed all the same.
-   * @see MPI 4.1, 3.2.4
-   */
-  recvInto(view: View, source: number = ANY_SOURCE, tag: number = ANY_TAG, options?: WaitOptions): Request<Status> {
-    return this.#base.recvInto(view, source, tag, options) as Request<Status>
-  }
-
-  /** Receives the next matching message with its envelope. */
-  recvMessage<T = unknown>(
-    source: number = ANY_SOURCE,
-    tag: number = ANY_TAG,
-    options?: WaitOptions,
-  ): Request<Message<T>> {
-    return this.#base.recv(MESSAGE_OF, source, tag, options) as unknown as Request<Message<T>>
-  }
-
-  /**
-   * Sends to `dest` and receives from `source` at once; never deadlocks, however many ranks do it in a circle.
-   * @see MPI 4.1, 3.10
-   */
-  sendrecv<T = unknown>(
-    data: unknown,
-    dest: number,
-    source: number = ANY_SOURCE,
-    options: SendrecvOptions = {},
-  ): Request<T> {
-    return this.#base.sendrecv(data, dest, source, options) as Request<T>
-  }
-
-  /** The same, receiving into memory you own, which must not overlap `data`. @see MPI 4.1, 3.10 */
-  sendrecvInto(
-    data: unknown,
-    dest: number,
-    view: View,
-    source: number = ANY_SOURCE,
-    options: SendrecvOptions = {},
-  ): Request<Status> {
-    return this.#base.sendrecvInto(data, dest, view, source, options) as Request<Status>
-  }
-
-  /** Sends `view`'s bytes and receives into the same memory. @see MPI 4.1, 3.10 */
-  sendrecvReplace(
-    view: View,
-    dest: number,
-    source: number = ANY_SOURCE,
-    options: SendrecvOptions = {},
-  ): Request<Status> {
-    return this.#base.sendrecvReplace(view, dest, source, options) as Request<Status>
-  }
-
-  /** Waits until a matching message is there, and leaves it there. @see MPI 4.1, 3.8.1 */
-  probe(source: number = ANY_SOURCE, tag: number = ANY_TAG, options: WaitOptions = {}): Request<Status> {
-    const base = this.#base
-    return base.probe(source, tag, false, (found) => base.statusOf(found), options) as Request<Status>
-  }
-
-  /** Makes progress once; the matching message's status, or null at once. @see MPI 4.1, 3.8.1 */
-  iprobe(source: number = ANY_SOURCE, tag: number = ANY_TAG): Status | null {
-    const found = this.#base.lookFor(source, tag, false)
-    return found === null && source !== PROC_NULL ? null : this.#base.statusOf(found)
-  }
-
-  /** Waits for a matching message and takes it: only the holder can then receive it. @see MPI 4.1, 3.8.2 */
-  mprobe(source: number = ANY_SOURCE, tag: number = ANY_TAG, options: WaitOptions = {}): Request<MatchedMessage> {
-    const base = this.#base
-    return base.probe(source, tag, true, (found) => new MatchedMessage(base, found), options) as Request<MatchedMessage>
-  }
-
-  /** Makes progress once; takes the matching message, or null at once. @see MPI 4.1, 3.8.2 */
-  improbe(source: number = ANY_SOURCE, tag: number = ANY_TAG): MatchedMessage | null {
-    const found = this.#base.lookFor(source, tag, true)
-    return found === null && source !== PROC_NULL ? null : new MatchedMessage(this.#base, found)
-  }
-
-  /**
-   * Every matching message, one after the other: a server loop. Ends when every rank that could send has left; throws the
-   * signal's reason when it fires.
-   */
-  async *messages<T = unknown>(options: MessagesOptions = {}): AsyncGenerator<Message<T>, void, void> {
-    const { source = ANY_SOURCE, tag = ANY_TAG } = options
-    for (;;) {
-      let message: Message<T>
-      try {
-        message = await this.recvMessage<T>(source, tag, options)
-      } catch (error) {
-        if (this.#haveLeft(error)) return
-        throw error
-      }
-      yield message
-    }
-  }
-
-  /**
-   * A send that can be started again and again. @see MPI 4.1, 3.9
-   * @example const request = world.sendInit(row, 1); for (;;) { fill(row); await request.start() }
-   */
-  sendInit(view: View, dest: number, tag = 0): PersistentRequest<void> {
-    checkView('view', view)
-    this.#base.checkSend(dest, tag)
-    return new PersistentRequest((options) => this.#base.send(view, dest, tag, STANDARD, options))
-  }
-
-  /** A receive that can be started again and again. @see MPI 4.1, 3.9 */
-  recvInit(view: View, source: number = ANY_SOURCE, tag: number = ANY_TAG): PersistentRequest<Status> {
-    checkView('view', view)
-    this.#base.checkReceive(source, tag)
-    return new PersistentRequest((options) => this.#base.recvInto(view, source, tag, options))
   }
 
   // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait
@@ -207,22 +35,22 @@ export class Communicator {
 
   /** Done when every rank has called it. @see MPI 4.1, 6.3 */
   barrier(options?: WaitOptions): Request<void> {
-    return this.#collective((exchange) => collectives.barrier(exchange), options)
+    return this.collective((exchange) => collectives.barrier(exchange), options)
   }
 
   /** Gives every rank what `root` has; the others' `data` is not looked at. @see MPI 4.1, 6.4 */
   bcast<T>(data: T, root = 0, options?: WaitOptions): Request<T> {
-    return this.#collective((exchange) => collectives.bcast(exchange, data, root), options) as Request<T>
+    return this.collective((exchange) => collectives.bcast(exchange, data, root), options) as Request<T>
   }
 
   /** Fills every rank's `view` with `root`'s: same length everywhere. @see MPI 4.1, 6.4 */
   bcastInto(view: View, root = 0, options?: WaitOptions): Request<void> {
-    return this.#collective((exchange) => collectives.bcastInto(exchange, view, root), options)
+    return this.collective((exchange) => collectives.bcastInto(exchange, view, root), options)
   }
 
   /** At `root`, an array of everybody's `data` by rank; undefined elsewhere. @see MPI 4.1, 6.5 */
   gather<T>(data: T, root = 0, options?: WaitOptions): Request<T[] | undefined> {
-    return this.#collective((exchange) => collectives.gather(exchange, data, root), options) as Request<T[] | undefined>
+    return this.collective((exchange) => collectives.gather(exchange, data, root), options) as Request<T[] | undefined>
   }
 
   /** The same into memory `root` owns; see {@link collectives.Layout} for unequal lengths. @see MPI 4.1, 6.5 */
@@ -231,15 +59,12 @@ export class Communicator {
     recv: View | null,
     options: Partial<collectives.RootedLayout> & WaitOptions = {},
   ): Request<void> {
-    return this.#collective(
-      (exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }),
-      options,
-    )
+    return this.collective((exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }), options)
   }
 
   /** Gives rank i `values[i]` of `root`'s array; the others' argument is not looked at. @see MPI 4.1, 6.6 */
   scatter<T>(values: readonly T[] | undefined, root = 0, options?: WaitOptions): Request<T> {
-    return this.#collective((exchange) => collectives.scatter(exchange, values, root), options) as Request<T>
+    return this.collective((exchange) => collectives.scatter(exchange, values, root), options) as Request<T>
   }
 
   scatterInto(
@@ -247,7 +72,7 @@ export class Communicator {
     recv: View | typeof IN_PLACE,
     options: Partial<collectives.RootedLayout> & WaitOptions = {},
   ): Request<void> {
-    return this.#collective(
+    return this.collective(
       (exchange) => collectives.scatterInto(exchange, send, recv, { root: 0, ...options }),
       options,
     )
@@ -255,7 +80,7 @@ export class Communicator {
 
   /** An array of everybody's `data` by rank, on every rank. @see MPI 4.1, 6.7 */
   allgather<T>(data: T, options?: WaitOptions): Request<T[]> {
-    return this.#collective((exchange) => collectives.allgather(exchange, data), options) as Request<T[]>
+    return this.collective((exchange) => collectives.allgather(exchange, data), options) as Request<T[]>
   }
 
   allgatherInto(
@@ -263,12 +88,12 @@ export class Communicator {
     recv: View,
     options: collectives.Layout & WaitOptions = {},
   ): Request<void> {
-    return this.#collective((exchange) => collectives.allgatherInto(exchange, send, recv, options), options)
+    return this.collective((exchange) => collectives.allgatherInto(exchange, send, recv, options), options)
   }
 
   /** Sends `values[i]` to rank i; gives what each rank had for this one. @see MPI 4.1, 6.8 */
   alltoall<T>(values: readonly T[], options?: WaitOptions): Request<T[]> {
-    return this.#collective((exchange) => collectives.alltoall(exchange, values), options) as Request<T[]>
+    return this.collective((exchange) => collectives.alltoall(exchange, values), options) as Request<T[]>
   }
 
   alltoallInto(
@@ -276,12 +101,12 @@ export class Communicator {
     recv: View,
     options: collectives.ExchangeLayout & WaitOptions = {},
   ): Request<void> {
-    return this.#collective((exchange) => collectives.alltoallInto(exchange, send, recv, options), options)
+    return this.collective((exchange) => collectives.alltoallInto(exchange, send, recv, options), options)
   }
 
   /** Everybody's `data` combined by `op` in rank order, at `root`; undefined elsewhere. @see MPI 4.1, 6.9 */
   reduce<T>(data: T, op: Operation, root = 0, options?: WaitOptions): Request<T | undefined> {
-    return this.#collective((exchange) => collectives.reduce(exchange, data, op, root), options) as Request<
+    return this.collective((exchange) => collectives.reduce(exchange, data, op, root), options) as Request<
       T | undefined
     >
   }
@@ -293,136 +118,233 @@ export class Communicator {
     root = 0,
     options?: WaitOptions,
   ): Request<void> {
-    return this.#collective((exchange) => collectives.reduceInto(exchange, send, recv, op, root), options)
+    return this.collective((exchange) => collectives.reduceInto(exchange, send, recv, op, root), options)
   }
 
   /** Everybody's `data` combined by `op`, the same result on every rank. @see MPI 4.1, 6.9.6 */
   allreduce<T>(data: T, op: Operation, options?: WaitOptions): Request<T> {
-    return this.#collective((exchange) => collectives.allreduce(exchange, data, op), options) as Request<T>
+    return this.collective((exchange) => collectives.allreduce(exchange, data, op), options) as Request<T>
   }
 
   allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
-    return this.#collective((exchange) => collectives.allreduceInto(exchange, send, recv, op), options)
+    return this.collective((exchange) => collectives.allreduceInto(exchange, send, recv, op), options)
   }
 
   /** Rank i gets the combination of ranks 0 to i. @see MPI 4.1, 6.11.1 */
   scan<T>(data: T, op: Operation, options?: WaitOptions): Request<T> {
-    return this.#collective((exchange) => collectives.scan(exchange, data, op), options) as Request<T>
+    return this.collective((exchange) => collectives.scan(exchange, data, op), options) as Request<T>
   }
 
   scanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
-    return this.#collective((exchange) => collectives.scanInto(exchange, send, recv, op), options)
+    return this.collective((exchange) => collectives.scanInto(exchange, send, recv, op), options)
   }
 
   /** Rank i gets the combination of ranks 0 to i-1; rank 0 gets undefined. @see MPI 4.1, 6.11.2 */
   exscan<T>(data: T, op: Operation, options?: WaitOptions): Request<T | undefined> {
-    return this.#collective((exchange) => collectives.exscan(exchange, data, op), options) as Request<T | undefined>
+    return this.collective((exchange) => collectives.exscan(exchange, data, op), options) as Request<T | undefined>
   }
 
   exscanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
-    return this.#collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
+    return this.collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }
 
-  // --- the communicator itself
+  // --- other communicators
 
-  /** A communicator with the same ranks and a life of its own. Every rank calls it. @see MPI 4.1, 7.4.2 */
+  /**
+   * A communicator with the same ranks and a life of its own: errhandler and name are taken over, attributes where their keys
+   * have a copy callback. Every rank calls it; any number may be under way at once.
+   * @see MPI 4.1, 7.4.2
+   */
   dup(options?: WaitOptions): Request<Communicator> {
-    return this.#collective((exchange) => {
-      const context = this.rank === 0 ? this.#job.newContext() : -1
-      return duplicate(exchange, context, (agreed) => this.#sibling(agreed))
+    const { job, members } = this
+    return this.collective((exchange) => {
+      const made = agreeOnContext(exchange, job.contexts, members)
+      return mapped(made, (context) => this.#make(context, members, `dup of ${this.name}`, true))
     }, options)
   }
 
   /**
-   * Gives the communicator up: calls to it throw from now on, receives and probes that wait fail with ERR_CLOSED. Messages
-   * that nobody has received are gone.
-   * @see MPI 4.1, 7.4.3
+   * Communicators of those ranks that give the same `color`, numbered by `key`, and by rank where keys are equal. Every rank
+   * calls it; who gives UNDEFINED as colour gets null.
+   * @param color 0 to 2^31-1, or UNDEFINED
+   * @param key any int32; default 0
+   * @see MPI 4.1, 7.4.2
    */
-  free(): void {
-    this.#base.open()
-    if (this.#base.context === WORLD_CONTEXT) throw new TypeError('the world cannot be freed: use finalize()')
-    const message = `communicator '${this.name}' has been freed`
-    const freed = new OnecopyError('ERR_CLOSED', message)
-    this.#base.closed = new TypeError(message)
-    this.#base.freed = freed
-    this.#base.engine.dropContext(this.#base.context, freed)
-    this.#base.engine.dropContext(this.#base.context + 1, freed)
-  }
-
-  /** How messages travel to `rank`, in words: 'cma (single copy)', 'cma (rings: …)', 'pipe', 'self'. */
-  transport(rank: number): string {
-    this.#base.checkRank(rank)
-    return this.#job.describeRoute(this.#base.world(rank))
-  }
-
-  /** Where one way of sending ends and the next begins, in bytes. */
-  get thresholds(): Job['thresholds'] {
-    return this.#job.thresholds
-  }
-
-  /** Payload bytes this rank has received, by the way they came. */
-  get statistics(): ReturnType<Job['statistics']> {
-    return this.#job.statistics()
-  }
-
-  /** Ends every rank of the job; the launcher exits with `code`. @see MPI 4.1, 9.3 */
-  abort(code = 1, reason = `abort(${code})`): never {
-    this.#job.abort(code, reason)
+  split(color: number, key = 0, options?: WaitOptions): Request<Communicator | null> {
+    if (!(Number.isInteger(color) && ((color >= 0 && color === (color | 0)) || color === UNDEFINED))) {
+      throw new TypeError(`color must be an integer from 0 to 2^31-1, or UNDEFINED, got ${String(color)}`)
+    }
+    if (!Number.isInteger(key)) throw new TypeError(`key must be an integer, got ${String(key)}`)
+    const { job, members } = this
+    return this.collective((exchange) => {
+      const made = splitRanks(exchange, job.contexts, members, color, key)
+      return mapped(made, (ranks) => this.#makeOf(ranks, `${this.name}, color ${color}`))
+    }, options)
   }
 
   /**
-   * Ends this rank's part: waits until what it has sent is out of its hands, then closes everything. Calls throw ERR_CLOSED
-   * from then on. Leaving the script does the same. @see MPI 4.1, 11.2.3
+   * Communicators of ranks that share something: 'shared' means memory, which all ranks of a job do here. UNDEFINED gives null.
+   * @throws TypeError for any other type
+   * @see MPI 4.1, 7.4.2 (MPI_Comm_split_type)
    */
-  finalize(): Promise<void> {
-    return this.#job.finalize()
+  splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Request<Communicator | null> {
+    if (type !== 'shared' && type !== UNDEFINED) {
+      throw new TypeError(`type must be 'shared' or UNDEFINED, got ${String(type)}`)
+    }
+    return this.split(type === UNDEFINED ? UNDEFINED : 0, key, options)
   }
 
-  /** Leaving an `await using` block: the world is finalized, every other communicator is freed. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#base.context === WORLD_CONTEXT) await this.#job.finalize()
-    else if (this.#base.closed === null) this.free()
+  /**
+   * A communicator of `group`'s processes. Every rank of this one calls it, all in the same order, each with the group it is to
+   * be in; groups of different ranks are the same or have nothing in common. Who is not in its group gets null.
+   * @throws TypeError when the group has processes that this communicator has not
+   * @see MPI 4.1, 7.4.2 (MPI_Comm_create)
+   */
+  create(group: Group, options?: WaitOptions): Request<Communicator | null> {
+    const ranks = this.#ranksOf(group)
+    return this.collective((exchange) => this.#created(new SubExchange(exchange, ranks), group), options)
   }
 
-  // --- for the sync face
-
-  /** @internal Starts a collective: checks first, then traffic. */
-  startCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): RequestRecord {
-    const base = this.#base
+  /**
+   * The same, called by the group's processes only, while the rest does something else. Calls that overlap need different tags.
+   * @see MPI 4.1, 7.4.2 (MPI_Comm_create_group)
+   */
+  createGroup(group: Group, tag = 0, options: WaitOptions = {}): Request<Communicator | null> {
+    const { base } = this
     base.open()
-    signal?.throwIfAborted()
-    const tag = this.#collectiveTag
-    const schedule = make(new CollectiveExchange(base, base.context + 1, tag))
-    this.#collectiveTag = (tag + 1) & 0x7fffffff
-    return base.engine.run(schedule)
+    options.signal?.throwIfAborted()
+    base.checkTag(tag)
+    const ranks = this.#ranksOf(group)
+    const service = SERVICE_TAG_MIN + (tag % GROUP_TAGS)
+    const exchange = new SubExchange(this.exchangeFor(service), ranks)
+    return this.begun(this.run(this.#created(exchange, group), service), options)
   }
 
-  #collective<T>(make: (exchange: Exchange) => Schedule<T>, options: WaitOptions = {}): Request<T> {
-    const { signal } = options
-    const record = this.startCollective(make, options)
-    this.#base.engine.began(record)
-    return (signal === undefined ? record : record.listenTo(signal)) as unknown as Request<T>
+  /**
+   * IDENT: the same communicator; CONGRUENT: the same processes in the same order; SIMILAR: in another order; UNEQUAL.
+   * @see MPI 4.1, 7.4.1
+   */
+  compare(other: CommunicatorBase): Comparison {
+    if (!(other instanceof CommunicatorBase)) throw new TypeError(`a communicator is needed, got ${String(other)}`)
+    this.base.usable()
+    other.base.usable()
+    if (other === this) return IDENT
+    if (!(other instanceof Communicator)) return UNEQUAL
+    const groups = this.group.compare(other.group)
+    return groups === IDENT ? CONGRUENT : groups
   }
 
-  #sibling(context: number): Communicator {
-    const { engine, rank, members, size } = this.#base
-    return new Communicator(this.#job, new PointToPoint(engine, rank, context, members, size), `dup of ${this.name}`)
+  /**
+   * Joins this communicator's ranks and those of another one, with which they share no process, for messages from one side to
+   * the other. Every rank of both calls it on its own side.
+   * @param localLeader a rank here; the only one whose `peer` and `remoteLeader` are looked at
+   * @param peer a communicator that both leaders are in
+   * @param remoteLeader the other leader's rank in `peer`
+   * @param tag keeps calls apart that overlap on `peer`
+   * @throws OnecopyError ERR_TYPE when the groups have processes in common
+   * @see MPI 4.1, 7.6.2
+   */
+  createIntercomm(
+    localLeader: number,
+    peer: Communicator | null,
+    remoteLeader: number,
+    tag = 0,
+    options?: WaitOptions,
+  ): Request<Intercommunicator> {
+    const { base } = this
+    base.checkRank(localLeader)
+    base.checkTag(tag)
+    let bridge: Exchange | null = null
+    if (this.rank === localLeader) {
+      if (!(peer instanceof Communicator)) throw new TypeError('the local leader must give a communicator as peer')
+      peer.base.open()
+      peer.base.checkRank(remoteLeader)
+      bridge = peer.exchangeFor(SERVICE_TAG_MIN + GROUP_TAGS + (tag % GROUP_TAGS))
+    }
+    const { job, members, name } = this
+    return this.collective((exchange) => {
+      const met = meet(exchange, job.contexts, members, localLeader, bridge, remoteLeader)
+      return mapped(met, (meeting) =>
+        this.inherit(Intercommunicator.between(job, meeting, members, `${name} and others`), false),
+      )
+    }, options)
   }
 
-  #haveLeft(error: unknown): boolean {
-    return error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED' && this.#base.engine.failure === null
+  /**
+   * A communicator of the ranks that have not failed, in the same order; works where this one has been revoked. All living ranks
+   * call it.
+   * @see ULFM, MPIX_Comm_shrink
+   */
+  shrink(): Request<Communicator> {
+    this.base.usable()
+    return this.begun(this.base.engine.run(this.#shrunk()))
+  }
+
+  *#created(exchange: SubExchange, group: Group): Schedule<Communicator | null> {
+    if (exchange.rank < 0) return null
+    const context = yield* agreeOnContext(exchange, this.job.contexts, group.members)
+    return this.#make(context, group.members, `group of ${this.name}`, false)
+  }
+
+  /** Tries with the ranks that seem to live until all of them have got to the end of the same try. */
+  *#shrunk(): Schedule<Communicator> {
+    const { job, members } = this
+    for (;;) {
+      const { ended } = yield* this.#agreed(-1)
+      const survivors = members.filter((member) => !ended.includes(member))
+      const ranks = survivors.map((member) => members.indexOf(member))
+      const service = SERVICE_TAG_MIN + 2 * GROUP_TAGS + (this.#shrinks++ % GROUP_TAGS)
+      let made: Communicator | null = null
+      try {
+        const exchange = new SubExchange(this.exchangeFor(service), ranks)
+        const context = yield* agreeOnContext(exchange, job.contexts, survivors)
+        made = this.#make(context, survivors, `${this.name}, shrunk`, false)
+      } catch (error) {
+        this.base.engine.breakOff(this.base.context + 1, service, error)
+      }
+      const verdict = yield* this.#agreed(made === null ? 0 : -1)
+      if (verdict.flags !== 0 && made !== null) return made
+      made?.free()
+    }
+  }
+
+  *#agreed(flags: number): Schedule<{ readonly flags: number; readonly ended: readonly number[] }> {
+    const record = new RequestRecord(this.base.engine)
+    record.mode = VALUE_OF
+    this.agreement(flags, (agreed) => record.complete(agreed))
+    yield record
+    return record.result() as { readonly flags: number; readonly ended: readonly number[] }
+  }
+
+  #makeOf(ranks: NewRanks | null, name: string): Communicator | null {
+    if (ranks === null) return null
+    const members = ranks.ranks.map((rank) => this.members[rank] as number)
+    return this.#make(ranks.context, members, name, false)
+  }
+
+  #make(context: number, members: readonly number[], name: string, isDuplicate: boolean): Communicator {
+    const made = communicatorOver(this.job, context, members, name)
+    return this.inherit(made, isDuplicate)
+  }
+
+  #ranksOf(group: Group): number[] {
+    if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
+    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
+    if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
+    return ranks
   }
 }
 
-/** The world's context; its collectives use the next number, and so on for every communicator. */
-export const WORLD_CONTEXT = 0
-export const CONTEXTS_PER_COMMUNICATOR = 2
-
-/** Takes rank 0's context number, which nobody else can have made: so any number of these may go on at once. */
-function* duplicate(
-  exchange: Exchange,
-  context: number,
-  make: (context: number) => Communicator,
-): Schedule<Communicator> {
-  return make(yield* collectives.bcast(exchange, context, 0))
+/** A communicator of these world ranks, which know each other under `context`. */
+export function communicatorOver(job: Job, context: number, members: readonly number[], name: string): Communicator {
+  const rank = members.indexOf(job.link.rank)
+  const base = new PointToPoint(job.engine, rank, context, members, members.length)
+  return new Communicator(job, base, name, members)
 }
+
+function* mapped<A, B>(schedule: Schedule<A>, map: (value: A) => B): Schedule<B> {
+  return map(yield* schedule)
+}
+
+/** How many tags each kind of call that not everybody takes part in has for itself. */
+const GROUP_TAGS = 2 ** 28

@@ -14,6 +14,8 @@
  *     CREDIT      bytes
  *     CANCEL      sendId
  *     CANCELLED   sendId
+ *     REVOKE      context
+ *     BROKEN      context   tag       rank      error code
  *
  * EAGER is three words long unless it carries the flag that asks for more of them.
  */
@@ -29,6 +31,10 @@ export const FINISH = 9
 export const CREDIT = 10
 export const CANCEL = 11
 export const CANCELLED = 12
+/** A communicator is given up by one of its ranks, for all of them. */
+export const REVOKE = 13
+/** A rank cannot go on with a collective: the others must not wait for it. */
+export const BROKEN = 14
 
 /** ANNOUNCE: the sender is doing nothing but wait, so it may be asked to copy. */
 export const FLAG_WAITING = 1 << 16

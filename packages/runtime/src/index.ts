@@ -1,8 +1,27 @@
 export { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
+export { type AttributeCallbacks, AttributeKey } from './attributes.js'
+export type { LayoutAcross } from './collectives/across.js'
 export type { ExchangeLayout, Layout, RootedLayout } from './collectives/index.js'
-export type { Communicator, MessagesOptions } from './communicator.js'
-export { ANY_SOURCE, ANY_TAG, IN_PLACE, PROC_NULL, TAG_MAX, UNDEFINED } from './constants.js'
+export type { Communicator } from './communicator.js'
+export type { CommunicatorBase, ErrorHandler, MessagesOptions } from './communicator-base.js'
+export {
+  ANY_SOURCE,
+  ANY_TAG,
+  CONGRUENT,
+  ERRORS_ARE_FATAL,
+  ERRORS_RETURN,
+  IDENT,
+  IN_PLACE,
+  PROC_NULL,
+  ROOT,
+  SIMILAR,
+  TAG_MAX,
+  UNDEFINED,
+  UNEQUAL,
+} from './constants.js'
+export { type Comparison, Group, type RankRange } from './group.js'
 export { init } from './init.js'
+export type { Intercommunicator } from './intercommunicator.js'
 export type { Statistics } from './job.js'
 export { launch } from './launch.js'
 export type { JobResult } from './launcher/job-result.js'
@@ -16,4 +35,6 @@ export type { Thresholds } from './protocol.js'
 export type { Request } from './request.js'
 export { Status } from './status.js'
 export type { SyncCommunicator } from './sync-communicator.js'
+export type { SyncIntercommunicator } from './sync-intercommunicator.js'
+export type { SyncPointToPoint } from './sync-point-to-point.js'
 export { testAll, testAny, testSome, waitAllSync, waitAnySync, waitSomeSync } from './waiting.js'

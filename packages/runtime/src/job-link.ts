@@ -48,6 +48,12 @@ export interface JobLink {
    */
   pump(): void
 
+  /**
+   * Agrees with the `members` (ranks of the job) that call it with the same `id`: `done` is told the bits that all of their
+   * `flags` have, and which members have ended, the same on every rank. Members that have ended are not waited for.
+   */
+  agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void
+
   /** Keeps the process alive for the link, or lets it end. A link starts out not keeping it alive. */
   ref(): void
   unref(): void
@@ -63,6 +69,12 @@ export interface JobLink {
 
   /** This rank has finished cleanly; its exit from here on is no failure. */
   leave(): void
+}
+
+/** What an agreement comes to: the same for everybody. */
+export interface Agreed {
+  readonly flags: number
+  readonly ended: readonly number[]
 }
 
 export interface LinkTransport {

@@ -1,11 +1,13 @@
 import os from 'node:os'
 import process from 'node:process'
 import { OnecopyError, type Transport } from '@onecopy/transport'
-import { CONTEXTS_PER_COMMUNICATOR, Communicator, WORLD_CONTEXT } from './communicator.js'
+import { type Communicator, communicatorOver } from './communicator.js'
+import { WORLD_CONTEXT } from './communicator-base.js'
+import { CommunicatorStates } from './communicator-states.js'
+import { ContextTable } from './context-table.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
 import { PeerLink } from './peer-link.js'
-import { PointToPoint } from './point-to-point.js'
 import { ProgressEngine } from './progress.js'
 import { type Thresholds, thresholdsFor } from './protocol.js'
 import { openRoutes, type Routes } from './routes.js'
@@ -31,10 +33,9 @@ export class Job {
   readonly engine: ProgressEngine
   readonly thresholds: Thresholds
   readonly world: Communicator
+  readonly contexts: ContextTable
   readonly #routes: Routes
   readonly #messenger: Messenger
-  readonly #worldBase: PointToPoint
-  #contextsMade = 0
   #finalizing: Promise<void> | null = null
 
   /** Opens transports, meets the other ranks, and gives the job with its world. */
@@ -53,29 +54,20 @@ export class Job {
     const main = routes.transports[0]
     this.thresholds = thresholdsFor(main?.limits.frameBytesMax ?? Number.MAX_SAFE_INTEGER, link.settings)
     const packer = new ValuePacker({ partBytesMin: this.thresholds.partBytesMin })
+    this.contexts = new ContextTable(link.rank, link.size)
+    const communicators = new CommunicatorStates(this.contexts)
     this.#messenger = new Messenger(
       link.rank,
       this.thresholds,
       packer,
       (rank) => new PeerLink(rank, routes.routeTo(rank)),
+      communicators,
     )
+    communicators.messenger = this.#messenger
     const crowded = link.size > os.availableParallelism()
-    this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded })
-    this.#worldBase = new PointToPoint(this.engine, link.rank, WORLD_CONTEXT, null, link.size)
-    this.world = new Communicator(this, this.#worldBase, 'world')
-  }
-
-  /**
-   * A context number that no rank has ever used: each rank makes its own, so nothing has to be agreed.
-   * @throws OnecopyError ERR_LIMIT after 2^30 / size of them.
-   */
-  newContext(): number {
-    const { rank, size } = this.link
-    const communicator = 1 + this.#contextsMade * size + rank
-    const context = WORLD_CONTEXT + communicator * CONTEXTS_PER_COMMUNICATOR
-    if (context > CONTEXT_MAX) throw new OnecopyError('ERR_LIMIT', 'this rank has made all the communicators it can')
-    this.#contextsMade++
-    return context
+    this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded, communicators })
+    const everybody = Array.from({ length: link.size }, (_, rank) => rank)
+    this.world = communicatorOver(this, WORLD_CONTEXT, everybody, 'world')
   }
 
   describeRoute(rank: number): string {
@@ -118,7 +110,7 @@ export class Job {
   async #finalize(): Promise<void> {
     await this.engine.flush()
     const closed = new OnecopyError('ERR_CLOSED', 'finalize() has been called: this rank has left the job')
-    this.#worldBase.closed = closed
+    this.world.base.closed = closed
     this.engine.stop(closed)
     this.#reportStatistics()
     for (const transport of this.#routes.transports) await transport.close()
@@ -131,9 +123,6 @@ export class Job {
     this.link.stats({ ...numbers, transports: Object.keys(bytesByTransport).join(',') })
   }
 }
-
-/** Contexts travel as an int32, and each communicator uses two. */
-const CONTEXT_MAX = 2 ** 31 - CONTEXTS_PER_COMMUNICATOR
 
 function describeTransport(transport: Transport, rank: number): string {
   const { name, remoteMemory } = transport

@@ -1,4 +1,4 @@
-import type { JobLink, JobListener, LinkTransport } from './job-link.js'
+import type { Agreed, JobLink, JobListener, LinkTransport } from './job-link.js'
 import { settingsFromEnvironment } from './settings.js'
 
 /** The link of a process that no launcher has started: a world of one, with nobody to tell anything. */
@@ -23,6 +23,10 @@ export class LoneLink implements JobLink {
   }
 
   listen(_listener: JobListener): void {}
+
+  agree(_id: string, _members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
+    done({ flags, ended: [] })
+  }
 
   pump(): void {}
 

@@ -1,12 +1,13 @@
 import { type FrameReceiver, OnecopyError } from '@onecopy/transport'
 import { Arrival } from './arrival.js'
-import { PROC_NULL } from './constants.js'
+import { ANY_TAG, PROC_NULL } from './constants.js'
 import { Delivery } from './delivery.js'
 import { EagerProtocol } from './eager.js'
 import { VALUE } from './element-type.js'
 import {
   ANNOUNCE,
   ANNOUNCE_WORDS,
+  BROKEN,
   CANCEL,
   CANCELLED,
   CREDIT,
@@ -24,6 +25,7 @@ import {
   OFFER_WORDS,
   PULL,
   REGION_AT,
+  REVOKE,
   TYPE_SHIFT,
   WAITING,
   WRITTEN,
@@ -45,7 +47,19 @@ export const STANDARD = 0
 export const SYNCHRONOUS = 1
 
 /** The fewest words of each kind of frame, by kind; 0 for numbers that are no kind. */
-const WORDS_MIN = [0, EAGER_WORDS, 1, ANNOUNCE_WORDS, 2, OFFER_WORDS, 3, 5, 2, 3, 2, 2, 2]
+const WORDS_MIN = [0, EAGER_WORDS, 1, ANNOUNCE_WORDS, 2, OFFER_WORDS, 3, 5, 2, 3, 2, 2, 2, 2, 5]
+
+/** What the messenger asks and tells about communicators, of which it knows only the contexts. */
+export interface MessengerConcerns {
+  /** Whether a message that nobody waits for need not be kept: its communicator or its collective is over. */
+  isUnwanted(context: number, tag: number): boolean
+  /** Whether the context has been given up here. */
+  isOver(context: number): boolean
+  /** Another rank has revoked a communicator. */
+  revoked(context: number): void
+  /** Another rank cannot go on with a collective; `rank` is whom it blames, or -1. */
+  broken(context: number, tag: number, rank: number, codeIndex: number): void
+}
 
 /** Arrivals kept for reuse. */
 const SPARE_ARRIVALS_MAX = 256
@@ -65,8 +79,8 @@ export class Messenger implements FrameReceiver {
   readonly #linkTo: (rank: number) => PeerLink
   readonly #links: (PeerLink | undefined)[] = []
   readonly #contexts = new Map<number, Queues>()
-  /** Contexts that were given up here while others may still send on them. */
-  readonly #dropped = new Set<number>()
+  /** What others have said of a communicator, or of a collective on it, as a whole. */
+  readonly #concerns: MessengerConcerns
   /** Called when a message to this rank itself waits for its receive: a probe may be waiting for it. */
   onSelfArrival: () => void = () => undefined
   readonly #spare: Arrival[] = []
@@ -77,8 +91,15 @@ export class Messenger implements FrameReceiver {
   /** A frame that could not be believed: the engine ends the job with it. */
   broken: OnecopyError | null = null
 
-  constructor(rank: number, thresholds: Thresholds, packer: ValuePacker, linkTo: (rank: number) => PeerLink) {
+  constructor(
+    rank: number,
+    thresholds: Thresholds,
+    packer: ValuePacker,
+    linkTo: (rank: number) => PeerLink,
+    concerns: MessengerConcerns,
+  ) {
     this.rank = rank
+    this.#concerns = concerns
     this.packer = packer
     this.delivery = new Delivery(packer)
     this.eager = new EagerProtocol(this.outbox, this.delivery, thresholds)
@@ -130,18 +151,38 @@ export class Messenger implements FrameReceiver {
       queues.remove(arrival)
       this.#discard(arrival)
     }
-    this.#dropped.add(context)
     this.#forget(context)
+  }
+
+  /** Lets go of the messages on `context` that nobody will receive, those with `tag` or all. */
+  discardStored(context: number, tag: number): void {
+    const queues = this.queues(context)
+    for (const arrival of queues.arrivals()) {
+      if (tag !== ANY_TAG && arrival.tag !== tag) continue
+      queues.remove(arrival)
+      this.#discard(arrival)
+    }
+  }
+
+  /** Tells `members` (world ranks) something about a communicator: the words are in the outbox, from 0 on. */
+  tell(members: readonly number[], words: readonly number[]): void {
+    for (const member of members) {
+      if (member === this.rank) continue
+      const link = this.link(member)
+      if (link.ended !== null) continue
+      this.outbox.words.set(words)
+      this.outbox.post(link, words.length)
+    }
   }
 
   /** Keeps a message that nothing matched; or lets go of it, when its context has been given up. */
   #store(queues: Queues, arrival: Arrival): void {
-    if (!this.#dropped.has(arrival.context)) {
+    if (!this.#concerns.isUnwanted(arrival.context, arrival.tag)) {
       queues.store(arrival)
       return
     }
-    // asking for the queues has made them anew
-    this.#forget(arrival.context)
+    // asking for the queues may have made them anew
+    if (this.#concerns.isOver(arrival.context)) this.#forget(arrival.context)
     this.#discard(arrival)
   }
 
@@ -367,6 +408,12 @@ export class Messenger implements FrameReceiver {
       case CANCELLED:
         this.#cancelGranted(words[1]!)
         break
+      case REVOKE:
+        this.#concerns.revoked(words[1]!)
+        break
+      case BROKEN:
+        this.#concerns.broken(words[1]!, words[2]!, words[3]!, words[4]!)
+        break
     }
   }
 
@@ -378,8 +425,8 @@ export class Messenger implements FrameReceiver {
     const request = this.queues(words[1]!).match(link.rank, tag)
     const acknowledgeId = (head & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
     const inParts = (head & FLAG_MORE) !== 0
-    if (request === null && inParts && this.#dropped.has(words[1]!)) {
-      this.#forget(words[1]!)
+    if (request === null && inParts && this.#concerns.isUnwanted(words[1]!, tag)) {
+      if (this.#concerns.isOver(words[1]!)) this.#forget(words[1]!)
       this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, null, type, tag)
       return
     }

@@ -52,6 +52,10 @@ export class PointToPoint {
   closed: Error | null = null
   /** Set by free(): what waits at that moment fails with it. */
   freed: OnecopyError | null = null
+  /** Set when the communicator is revoked; `closed` is the same then. */
+  revoked: OnecopyError | null = null
+  /** With ERRORS_ARE_FATAL: what a failed request is told to. */
+  fatal: ((error: unknown) => void) | null = null
 
   constructor(engine: ProgressEngine, rank: number, context: number, members: readonly number[] | null, size: number) {
     this.engine = engine
@@ -60,7 +64,10 @@ export class PointToPoint {
     this.context = context
     this.members = members
     this.ranks = members === null ? null : { localOf: (world) => (world < 0 ? world : members.indexOf(world)) }
-    engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world))
+    engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world), (error) => {
+      this.revoked = error
+      this.closed ??= error
+    })
   }
 
   world(rank: number): number {
@@ -97,7 +104,7 @@ export class PointToPoint {
 
   #start(data: unknown, dest: number, tag: number, mode: number, waiting: boolean): RequestRecord {
     const { engine } = this
-    const record = new RequestRecord(engine)
+    const record = this.#record()
     if (engine.failure !== null) {
       record.fail(engine.failure)
       return record
@@ -135,6 +142,7 @@ export class PointToPoint {
   recvSync(mode: number, source: number, tag: number): unknown {
     this.checkReceive(source, tag)
     const record = this.#spare.pop() ?? new RequestRecord(this.engine)
+    record.fatal = this.fatal
     record.bytes = null
     return this.#receiveSync(record, mode, source, tag)
   }
@@ -143,6 +151,7 @@ export class PointToPoint {
     checkView('view', view)
     this.checkReceive(source, tag)
     const record = this.#spare.pop() ?? new RequestRecord(this.engine)
+    record.fatal = this.fatal
     const bytes = this.#bytes(view)
     record.bytes = bytes
     record.capacity = bytes.length
@@ -183,7 +192,7 @@ export class PointToPoint {
 
   #post(mode: number, bytes: Uint8Array | null, source: number, tag: number, options: WaitOptions): RequestRecord {
     options.signal?.throwIfAborted()
-    const record = new RequestRecord(this.engine)
+    const record = this.#record()
     record.mode = mode
     record.bytes = bytes
     record.capacity = bytes === null ? 0 : bytes.byteLength
@@ -259,7 +268,7 @@ export class PointToPoint {
     this.checkReceive(source, tag)
     options.signal?.throwIfAborted()
     const { engine } = this
-    const record = new RequestRecord(engine)
+    const record = this.#record()
     record.mode = VALUE_OF
     if (source === PROC_NULL) {
       record.complete(made(null))
@@ -270,7 +279,7 @@ export class PointToPoint {
       look: () => {
         if (record.done) return true
         const found = this.find(worldSource, tag, take)
-        const hopeless = found === null ? (this.freed ?? engine.hopeless(this.context, worldSource)) : null
+        const hopeless = found === null ? (this.freed ?? engine.hopeless(this.context, worldSource, tag)) : null
         if (found !== null) record.complete(made(found))
         else if (hopeless !== null) record.fail(hopeless)
         return record.done
@@ -292,7 +301,7 @@ export class PointToPoint {
 
   /** Receives a message that a matched probe took. */
   receiveArrival(arrival: Arrival, mode: number, view: ArrayBufferView | null): RequestRecord {
-    const record = new RequestRecord(this.engine)
+    const record = this.#record()
     const bytes = view === null ? null : this.#bytes(view)
     record.mode = mode
     record.bytes = bytes
@@ -303,8 +312,14 @@ export class PointToPoint {
     return record
   }
 
-  completed(value: unknown): RequestRecord {
+  #record(): RequestRecord {
     const record = new RequestRecord(this.engine)
+    record.fatal = this.fatal
+    return record
+  }
+
+  completed(value: unknown): RequestRecord {
+    const record = this.#record()
     record.mode = MESSAGE_OF
     record.complete(value)
     return record
@@ -319,6 +334,15 @@ export class PointToPoint {
 
   open(): void {
     if (this.closed !== null) throw this.closed
+  }
+
+  /** The same for what works on a revoked communicator too. */
+  usable(): void {
+    if (this.closed !== null && this.closed !== this.revoked) throw this.closed
+  }
+
+  checkTag(tag: number): void {
+    checkSendTag(tag)
   }
 
   checkSend(dest: number, tag: number): void {

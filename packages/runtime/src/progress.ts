@@ -1,5 +1,6 @@
 import { OnecopyError, type Transport } from '@onecopy/transport'
 import { BlockingDriver, type Progressing } from './blocking-driver.js'
+import type { CommunicatorStates } from './communicator-states.js'
 import { ANY_SOURCE } from './constants.js'
 import type { JobLink, PeerEnd } from './job-link.js'
 import { LoopDriver, type LoopProgress } from './loop-driver.js'
@@ -37,8 +38,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
   #someEnded = false
   #toDrain: PeerEnd[] = []
-  /** Members (world ranks) by context, for "every possible sender has left". */
-  readonly #members = new Map<number, readonly number[]>()
+  readonly #communicators: CommunicatorStates
   readonly #keepGoing: boolean
   #hasExtra = false
   #pending = 0
@@ -50,9 +50,14 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     messenger: Messenger,
     transports: readonly Transport[],
     link: JobLink,
-    options: { readonly crowded: boolean },
+    options: { readonly crowded: boolean; readonly communicators: CommunicatorStates },
   ) {
     this.messenger = messenger
+    this.#communicators = options.communicators
+    this.#communicators.onTrouble = () => {
+      this.#someEnded = true
+      this.#failHopeless()
+    }
     this.transports = transports
     this.link = link
     this.#keepGoing = link.settings.onFailure === 'continue'
@@ -166,11 +171,15 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /**
    * Starts a collective; the record completes with what the schedule returns. With `decisive`, the whole can be given up only
-   * as long as that receive can.
+   * as long as that receive can. `onFailed` is told before the record fails.
    */
-  run(schedule: Schedule<unknown>, decisive: RequestRecord | null = null): RequestRecord {
+  run(
+    schedule: Schedule<unknown>,
+    decisive: RequestRecord | null = null,
+    onFailed: ((error: unknown) => void) | null = null,
+  ): RequestRecord {
     const record = new RequestRecord(this)
-    const run = new ScheduleRun(record, schedule, this.#enqueue, decisive)
+    const run = new ScheduleRun(record, schedule, this.#enqueue, decisive, onFailed)
     record.detail = run
     if (this.failure !== null) run.stop(this.failure)
     else run.advance()
@@ -187,15 +196,33 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#watchers.delete(watcher)
   }
 
-  /** Tells who belongs to a context. */
-  addContext(context: number, members: readonly number[]): void {
-    this.#members.set(context, members)
+  /** Tells who belongs to a communicator, and whom to tell when it is revoked. */
+  addContext(context: number, members: readonly number[], onRevoked: (error: OnecopyError) => void): void {
+    this.#communicators.add(context, members, onRevoked)
   }
 
-  /** Forgets a context: what waits on it fails with `error`. */
+  /** Revokes a communicator here and tells the others. */
+  revoke(context: number): void {
+    this.#communicators.revoke(context)
+    this.#loop.activate()
+  }
+
+  /** This rank cannot go on with a collective: tells the others, unless it is all over anyway. */
+  breakOff(context: number, tag: number, error: unknown): void {
+    if (this.failure !== null || this.#stopped) return
+    this.#communicators.breakOff(context, tag, error)
+    this.#loop.activate()
+  }
+
+  acknowledge(context: number, ranks: readonly number[]): void {
+    this.#communicators.acknowledge(context, ranks)
+  }
+
+  /** Forgets a communicator: what waits on it fails with `error`. */
   dropContext(context: number, error: OnecopyError): void {
-    this.#members.delete(context)
+    this.#communicators.drop(context)
     this.messenger.dropContext(context, error)
+    this.messenger.dropContext(context + 1, error)
     for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
   }
 
@@ -206,16 +233,21 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     return this.#ended.get(rank) ?? null
   }
 
-  /** Why a receive of `source` on `context` can never complete, or null. */
-  hopeless(context: number, source: number): OnecopyError | null {
+  /** Why a receive of `source` and `tag` on `context` can never complete, or null. */
+  hopeless(context: number, source: number, tag: number): OnecopyError | null {
     if (this.failure !== null) return this.failure
-    if (this.#ended.size === 0) return null
+    const over = this.#communicators.whyOver(context, tag)
+    if (over !== null || this.#ended.size === 0) return over
     const me = this.messenger.rank
     if (source !== ANY_SOURCE) {
       const end = this.#ended.get(source)
       return end === undefined || source === me ? null : endError(end)
     }
-    const others = this.#members.get(context)?.filter((rank) => rank !== me) ?? []
+    const others = this.#communicators.membersOf(context).filter((rank) => rank !== me)
+    const unnoticed = others.find(
+      (rank) => this.#ended.get(rank)?.how === 'failed' && !this.#communicators.isAcknowledged(context, rank),
+    )
+    if (unnoticed !== undefined) return endError(this.#ended.get(unnoticed)!)
     const alive = others.some((rank) => !this.#ended.has(rank))
     return alive || others.length === 0 ? null : endError(this.#ended.get(others.at(-1)!)!)
   }
@@ -319,7 +351,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
 
   #failHopeless(): void {
-    this.messenger.failPosted((request) => this.hopeless(request.context, request.source))
+    this.messenger.failPosted((request) => this.hopeless(request.context, request.source, request.tag))
     for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
   }
 

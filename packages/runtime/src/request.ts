@@ -87,6 +87,8 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   /** The only element type that a receive into memory takes; 0 for any. */
   elementType = 0
   ranks: RankMap | null = null
+  /** Told when the request fails: an errhandler. */
+  fatal: ((error: unknown) => void) | null = null
   /** A send that was announced: its number and its own memory's description, for the protocol. */
   sendId = -1
   detail: unknown = null
@@ -204,6 +206,12 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
     this.#settled()
   }
 
+  /** Has failures told to `fatal`, an earlier one too. */
+  setFatal(fatal: ((error: unknown) => void) | null): void {
+    this.fatal = fatal
+    if (fatal !== null && this.state === FAILED) fatal(this.error)
+  }
+
   /** Makes the record ready for another message: only for records that were never handed to a user. */
   renew(): void {
     this.state = PENDING
@@ -233,6 +241,7 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   #settled(): void {
     if (this.#unlisten !== null) this.#unlisten()
     this.#unlisten = null
+    if (this.state === FAILED && this.fatal !== null) this.fatal(this.error)
     this.#owner.settled(this)
     if (this.continuation !== null) this.continuation.requestDone(this)
     if (this.#promise === null) return

@@ -13,17 +13,20 @@ export class ScheduleRun implements Continuation {
   #cancelled = false
   /** The receive that decides whether the whole can still be given up; null where it always can. */
   readonly #decisive: RequestRecord | null
+  readonly #onFailed: ((error: unknown) => void) | null
 
   constructor(
     record: RequestRecord,
     schedule: Schedule<unknown>,
     enqueue: (run: ScheduleRun) => void,
     decisive: RequestRecord | null,
+    onFailed: ((error: unknown) => void) | null,
   ) {
     this.#record = record
     this.#schedule = schedule
     this.#enqueue = enqueue
     this.#decisive = decisive
+    this.#onFailed = onFailed
   }
 
   requestDone(_request: RequestRecord): void {
@@ -52,6 +55,7 @@ export class ScheduleRun implements Continuation {
       }
     } catch (error) {
       this.#giveUpStep()
+      if (this.#onFailed !== null) this.#onFailed(error)
       if (this.#cancelled) this.#record.failCancelled(error)
       else this.#record.fail(error)
     }

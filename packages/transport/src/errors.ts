@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   ERR_START_TIMEOUT: 'Not every rank called init() in time.',
   ERR_LAUNCHER_LOST: 'The launcher of this job is gone.',
   ERR_ABORTED: 'A rank ended the job by abort().',
+  ERR_REVOKED: 'A rank has revoked the communicator; shrink() makes one of those that are left.',
   ERR_CLOSED: 'The job, communicator or transport has been closed.',
 } as const
 

@@ -56,6 +56,7 @@ export type LauncherMessage =
       readonly exitCode: number | null
       readonly signal: string | null
     }
+  | { readonly type: 'agreed'; readonly id: string; readonly flags: number; readonly ended: readonly number[] }
   | { readonly type: 'aborted'; readonly byRank: number; readonly exitCode: number; readonly reason: string }
 
 export type RankMessage =
@@ -68,6 +69,7 @@ export type RankMessage =
   | { readonly type: 'notice'; readonly key: string; readonly message: string }
   | { readonly type: 'abort'; readonly exitCode: number; readonly reason: string }
   | { readonly type: 'leave' }
+  | { readonly type: 'agree'; readonly id: string; readonly members: readonly number[]; readonly flags: number }
   /** An uncaught error is about to end this rank, its stack to follow on stderr; `of` is the rank it blames, or -1. */
   | { readonly type: 'dying'; readonly of: number }
   /** This rank dies of another rank's failure: its end is a consequence and not news. */
@@ -157,6 +159,11 @@ export function validRankMessage(value: unknown): RankMessage {
       break
     case 'leave':
       break
+    case 'agree':
+      text(message.id, 'id')
+      ranks(message.members, 'members')
+      if (!Number.isInteger(message.flags)) throw new Error('flags is no integer')
+      break
     case 'dying':
       if (!Number.isInteger(message.of)) throw new Error('of is no integer')
       break
@@ -201,6 +208,11 @@ export function validLauncherMessage(value: unknown): LauncherMessage {
       natural(message.rank, 'rank')
       text(message.how, 'how')
       break
+    case 'agreed':
+      text(message.id, 'id')
+      ranks(message.ended, 'ended')
+      if (!Number.isInteger(message.flags)) throw new Error('flags is no integer')
+      break
     case 'aborted':
       natural(message.exitCode, 'exitCode')
       text(message.reason, 'reason')
@@ -218,6 +230,11 @@ function record(value: unknown): Record<string, unknown> {
 
 function natural(value: unknown, name: string): void {
   if (!Number.isInteger(value) || (value as number) < 0) throw new Error(`${name} is no natural number`)
+}
+
+function ranks(value: unknown, name: string): void {
+  if (!Array.isArray(value)) throw new Error(`${name} is no list`)
+  for (const rank of value) natural(rank, name)
 }
 
 function text(value: unknown, name: string): void {

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import type { ErrorCode, ErrorFields } from '@onecopy/transport'
-import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../job-link.js'
+import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd } from '../job-link.js'
 import {
   abortText,
   encodeMessage,
@@ -48,6 +48,7 @@ export class RankLink implements JobLink {
   /** Makes this link's errors. The library puts its own class here; boot stays light and has none. */
   makeError: (code: ErrorCode, message: string, fields: ErrorFields) => Error = plainError
 
+  readonly #agreements = new Map<string, (agreed: Agreed) => void>()
   readonly #descriptor: number
   readonly #socket: net.Socket
   readonly #reader: MessageReader
@@ -119,6 +120,11 @@ export class RankLink implements JobLink {
       if (performance.now() >= deadline) return false
       Atomics.wait(this.#sleepCell, 0, 0, 2)
     }
+  }
+
+  agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
+    this.#agreements.set(id, done)
+    this.#write({ type: 'agree', id, members, flags })
   }
 
   allgather(card: unknown): Promise<unknown[]> {
@@ -263,6 +269,12 @@ export class RankLink implements JobLink {
         )
         this.#tell((listener) => listener.aborted(message.byRank, message.exitCode, message.reason))
         break
+      case 'agreed': {
+        const done = this.#agreements.get(message.id)
+        this.#agreements.delete(message.id)
+        done?.({ flags: message.flags, ended: message.ended })
+        break
+      }
       case 'job':
         // Said once, at the start; a second one changes nothing.
         break

@@ -1,6 +1,7 @@
 import os from 'node:os'
 import { type ErrorCode, OnecopyError } from '@onecopy/transport'
 import { FFI_TRANSPORTS } from '../transports.js'
+import { Agreements } from './agreements.js'
 import { abortText, type LauncherMessage, type RankMessage } from './control-message.js'
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import type { JobResult } from './job-result.js'
@@ -53,6 +54,9 @@ export class RunningJob implements RankEvents {
   readonly #stderr: OutputSink
   readonly #ranks: RankProcess[] = []
   readonly #exchange: Exchange
+  readonly #agreements = new Agreements((rank, id, agreed) =>
+    this.#ranks[rank]?.send({ type: 'agreed', id, ...agreed }),
+  )
   readonly #notices = new Set<string>()
   readonly #reports = new Map<number, RankReport>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -131,6 +135,10 @@ export class RunningJob implements RankEvents {
         if (process.left) break
         process.left = true
         this.#broadcast({ type: 'ended', rank: process.rank, how: 'left', exitCode: 0, signal: null })
+        this.#agreements.ended(process.rank)
+        break
+      case 'agree':
+        this.#agreements.propose(process.rank, message.id, message.members, message.flags)
         break
       case 'stats':
         this.#reports.set(process.rank, message.report as RankReport)
@@ -159,6 +167,7 @@ export class RunningJob implements RankEvents {
     } else if (this.#ending === null) {
       this.#failed(process)
     }
+    this.#agreements.ended(process.rank)
     this.#restartStartTimer()
     this.#finishWhenAllEnded()
   }

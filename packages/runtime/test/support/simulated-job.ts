@@ -8,7 +8,8 @@ import {
 } from '@onecopy/transport'
 import type { Communicator } from '../../src/communicator.js'
 import { Job } from '../../src/job.js'
-import type { JobLink, JobListener, LinkTransport, PeerEnd } from '../../src/job-link.js'
+import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd } from '../../src/job-link.js'
+import { Agreements } from '../../src/launcher/agreements.js'
 import type { TransportKind } from '../../src/transports.js'
 import { within } from './deadline.js'
 
@@ -112,6 +113,14 @@ function kindOf(name: string, open: () => Transport): TransportKind {
 /** What stands in for the launcher: where simulated ranks lay their cards, and who tells who has ended. */
 class CardBoard {
   links: readonly SimulatedLink[] = []
+  readonly agreements = new Agreements((rank, id, agreed) => {
+    // as over a line: never from inside the call
+    setImmediate(() => {
+      const link = this.links[rank] as SimulatedLink
+      if (!link.over) link.agreements.get(id)?.(agreed)
+      link.agreements.delete(id)
+    })
+  })
   readonly #size: number
   readonly #rounds: {
     cards: unknown[]
@@ -141,6 +150,7 @@ class CardBoard {
 
   tell(end: PeerEnd): void {
     for (const link of this.links) if (link.rank !== end.rank && !link.over) link.listener?.peerEnded(end)
+    this.agreements.ended(end.rank)
   }
 }
 
@@ -153,6 +163,7 @@ class SimulatedLink implements JobLink {
   aborted: string | null = null
   /** The rank has ended: it hears and says nothing any more. */
   over = false
+  readonly agreements = new Map<string, (agreed: Agreed) => void>()
   #round = 0
   readonly rank: number
   readonly size: number
@@ -178,6 +189,11 @@ class SimulatedLink implements JobLink {
 
   allgather(card: unknown): Promise<unknown[]> {
     return this.#board.give(this.#round++, this.rank, card)
+  }
+
+  agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
+    this.agreements.set(id, done)
+    this.#board.agreements.propose(this.rank, id, members, flags)
   }
 
   listen(listener: JobListener): void {

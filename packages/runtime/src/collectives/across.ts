@@ -1,0 +1,329 @@
+import { PROC_NULL, ROOT } from '../constants.js'
+import { bytesOf } from '../element-type.js'
+import type { Operation } from '../operation.js'
+import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import { checkArray, checkContribution, checkValues, checkView, contributionOf } from './arguments.js'
+import { newLike, type TypedArray } from './arrays.js'
+import { barrier } from './barrier.js'
+import { bcast, bcastInto } from './bcast.js'
+import { type Blocks, blocksOf } from './blocks.js'
+import { gather } from './gather.js'
+import { expectExactly } from './messages.js'
+import { reduce, reduceInto } from './reduce.js'
+import { scatter } from './scatter.js'
+
+/*
+ * Collectives between two groups: each side does its part by itself, and rank 0 of either speaks for it. Where a root is
+ * named, it is ROOT in the root itself, PROC_NULL in the rest of its group, and the root's rank in the other group.
+ * See MPI 4.1, 6.2.3.
+ */
+
+/** Both directions a rank can speak in. Ranks of `remote` are the other group's. */
+export interface Across {
+  readonly local: Exchange
+  readonly remote: Exchange
+}
+
+const NOBODY = 0
+
+/** Done when every rank of the other group has called it. @see MPI 4.1, 6.3 */
+export function* barrierAcross({ local, remote }: Across): Schedule<void> {
+  yield* barrier(local)
+  if (local.rank === 0) yield [remote.sendValue(NOBODY, 0), remote.receiveValue(0)]
+  yield* bcast(local, NOBODY, 0)
+}
+
+/** Gives the other group what the root has; the root's own group gets undefined. @see MPI 4.1, 6.4 */
+export function bcastAcross<T>({ local, remote }: Across, data: T, root: number): Schedule<T | undefined> {
+  checkRootAcross('bcast', root, remote.size)
+  return (function* () {
+    if (root === PROC_NULL) return undefined
+    if (root === ROOT) {
+      yield remote.sendValue(data, 0)
+      return undefined
+    }
+    const received = local.rank === 0 ? yield* receivedValue(remote, root) : undefined
+    return (yield* bcast(local, received, 0)) as T
+  })()
+}
+
+/** The same into memory of one length on both sides. @see MPI 4.1, 6.4 */
+export function bcastIntoAcross({ local, remote }: Across, view: ArrayBufferView | null, root: number): Schedule<void> {
+  checkRootAcross('bcastInto', root, remote.size)
+  if (root !== PROC_NULL) checkView('bcastInto', 'view', view)
+  return (function* () {
+    if (root === PROC_NULL) return
+    const memory = view as ArrayBufferView
+    if (root === ROOT) {
+      yield remote.sendBytes(bytesOf(memory), 0)
+      return
+    }
+    if (local.rank === 0) yield* receivedExactly('bcastInto', remote, bytesOf(memory), root)
+    yield* bcastInto(local, memory, 0)
+  })()
+}
+
+/** Gives ROOT an array of the other group's values, by rank. @see MPI 4.1, 6.5 */
+export function gatherAcross<T>({ remote }: Across, data: T, root: number): Schedule<T[] | undefined> {
+  checkRootAcross('gather', root, remote.size)
+  return (function* () {
+    if (root === PROC_NULL) return undefined
+    if (root !== ROOT) {
+      yield remote.sendValue(data, root)
+      return undefined
+    }
+    const receives = Array.from({ length: remote.size }, (_, source) => remote.receiveValue(source))
+    yield receives
+    return receives.map((receive) => receive.result() as T)
+  })()
+}
+
+/** Where the blocks of the other group's ranks lie. */
+export interface LayoutAcross {
+  readonly counts?: ArrayLike<number> | undefined
+  readonly displs?: ArrayLike<number> | undefined
+}
+
+/** Collects the other group's memory in ROOT's `recv`. @see MPI 4.1, 6.5 */
+export function gatherIntoAcross(
+  { remote }: Across,
+  send: ArrayBufferView | null,
+  recv: ArrayBufferView | null,
+  root: number,
+  { counts, displs }: LayoutAcross = {},
+): Schedule<void> {
+  checkRootAcross('gatherInto', root, remote.size)
+  if (root === ROOT) {
+    checkView('gatherInto', 'recv', recv)
+    return receivedBlocks('gatherInto', remote, blocksOf('gatherInto', 'recv', recv, remote.size, counts, displs))
+  }
+  if (root !== PROC_NULL) checkView('gatherInto', 'send', send)
+  return (function* () {
+    if (root !== PROC_NULL) yield remote.sendBytes(bytesOf(send), root)
+  })()
+}
+
+/** Gives rank i of the other group `values[i]` of ROOT's array. @see MPI 4.1, 6.6 */
+export function scatterAcross<T>(
+  { remote }: Across,
+  values: readonly T[] | undefined,
+  root: number,
+): Schedule<T | undefined> {
+  checkRootAcross('scatter', root, remote.size)
+  if (root === ROOT) checkValues('scatter', values, remote.size)
+  return (function* () {
+    if (root === PROC_NULL) return undefined
+    if (root !== ROOT) return (yield* receivedValue(remote, root)) as T
+    yield (values as readonly T[]).map((value, dest) => remote.sendValue(value, dest))
+    return undefined
+  })()
+}
+
+/** Gives rank i of the other group block i of ROOT's `send`. @see MPI 4.1, 6.6 */
+export function scatterIntoAcross(
+  { remote }: Across,
+  send: ArrayBufferView | null,
+  recv: ArrayBufferView | null,
+  root: number,
+  { counts, displs }: LayoutAcross = {},
+): Schedule<void> {
+  checkRootAcross('scatterInto', root, remote.size)
+  if (root === ROOT) {
+    checkView('scatterInto', 'send', send)
+    return sentBlocks(remote, blocksOf('scatterInto', 'send', send, remote.size, counts, displs))
+  }
+  if (root !== PROC_NULL) checkView('scatterInto', 'recv', recv)
+  return (function* () {
+    if (root !== PROC_NULL) yield* receivedExactly('scatterInto', remote, bytesOf(recv), root)
+  })()
+}
+
+/** An array of the other group's values, on every rank. @see MPI 4.1, 6.7 */
+export function* allgatherAcross<T>({ local, remote }: Across, data: T): Schedule<T[]> {
+  const ours = yield* gather(local, data, 0)
+  const theirs = local.rank === 0 ? yield* swapped(remote, ours) : undefined
+  return (yield* bcast(local, theirs, 0)) as T[]
+}
+
+/** Collects the other group's memory in every rank's `recv`. @see MPI 4.1, 6.7 */
+export function allgatherIntoAcross(
+  { remote }: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  { counts, displs }: LayoutAcross = {},
+): Schedule<void> {
+  checkView('allgatherInto', 'send', send)
+  checkView('allgatherInto', 'recv', recv)
+  const blocks = blocksOf('allgatherInto', 'recv', recv, remote.size, counts, displs)
+  return (function* () {
+    const bytes = bytesOf(send)
+    const sends = Array.from({ length: remote.size }, (_, dest) => remote.sendBytes(bytes, dest))
+    yield* receivedBlocks('allgatherInto', remote, blocks)
+    yield sends
+  })()
+}
+
+/** Sends `values[i]` to rank i of the other group; gives what each of them had for this one. @see MPI 4.1, 6.8 */
+export function alltoallAcross<T>({ remote }: Across, values: readonly T[]): Schedule<T[]> {
+  checkValues('alltoall', values, remote.size)
+  return (function* () {
+    const sends = values.map((value, dest) => remote.sendValue(value, dest))
+    const receives = Array.from({ length: remote.size }, (_, source) => remote.receiveValue(source))
+    yield [...receives, ...sends]
+    return receives.map((receive) => receive.result() as T)
+  })()
+}
+
+/** The same block by block, between memory on both sides. @see MPI 4.1, 6.8 */
+export function alltoallIntoAcross(
+  { remote }: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  options: { readonly send?: LayoutAcross; readonly recv?: LayoutAcross } = {},
+): Schedule<void> {
+  checkView('alltoallInto', 'send', send)
+  checkView('alltoallInto', 'recv', recv)
+  const out = blocksOf('alltoallInto', 'send', send, remote.size, options.send?.counts, options.send?.displs)
+  const into = blocksOf('alltoallInto', 'recv', recv, remote.size, options.recv?.counts, options.recv?.displs)
+  return (function* () {
+    const sends = Array.from({ length: remote.size }, (_, dest) => remote.sendBytes(out.of(dest), dest))
+    yield* receivedBlocks('alltoallInto', remote, into)
+    yield sends
+  })()
+}
+
+/** Gives ROOT the combination of the other group's values. @see MPI 4.1, 6.9 */
+export function reduceAcross<T>(
+  { local, remote }: Across,
+  data: T,
+  op: Operation,
+  root: number,
+): Schedule<T | undefined> {
+  checkRootAcross('reduce', root, remote.size)
+  if (root !== PROC_NULL && root !== ROOT) checkContribution('reduce', data, op)
+  return (function* () {
+    if (root === PROC_NULL) return undefined
+    if (root === ROOT) return (yield* receivedValue(remote, 0)) as T
+    const combined = yield* reduce(local, data, op, 0)
+    if (local.rank === 0) yield remote.sendValue(combined, root)
+    return undefined
+  })()
+}
+
+/** The same, element by element, into ROOT's `recv`. @see MPI 4.1, 6.9 */
+export function reduceIntoAcross(
+  { local, remote }: Across,
+  send: ArrayBufferView | null,
+  recv: ArrayBufferView | null,
+  op: Operation,
+  root: number,
+): Schedule<void> {
+  checkRootAcross('reduceInto', root, remote.size)
+  if (root === ROOT) checkView('reduceInto', 'recv', recv)
+  else if (root !== PROC_NULL) checkArray('reduceInto', 'send', send)
+  return (function* () {
+    if (root === PROC_NULL) return
+    if (root === ROOT) {
+      yield* receivedExactly('reduceInto', remote, bytesOf(recv), 0)
+      return
+    }
+    const own = send as TypedArray
+    const combined = local.rank === 0 ? newLike(own) : null
+    yield* reduceInto(local, own, combined, op, 0)
+    if (combined !== null) yield remote.sendBytes(bytesOf(combined), root)
+  })()
+}
+
+/** The combination of the other group's values, on every rank. @see MPI 4.1, 6.9.6 */
+export function allreduceAcross<T>({ local, remote }: Across, data: T, op: Operation): Schedule<T> {
+  checkContribution('allreduce', data, op)
+  return (function* () {
+    const ours = yield* reduce(local, data, op, 0)
+    const theirs = local.rank === 0 ? yield* swapped(remote, ours) : undefined
+    return (yield* bcast(local, theirs, 0)) as T
+  })()
+}
+
+/** The same, element by element, into every rank's `recv`; all lengths are equal. @see MPI 4.1, 6.9.6 */
+export function allreduceIntoAcross(
+  { local, remote }: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  op: Operation,
+): Schedule<void> {
+  const own = contributionOf('allreduceInto', send, recv, op)
+  return (function* () {
+    const combined = local.rank === 0 ? newLike(own) : null
+    yield* reduceInto(local, own, combined, op, 0)
+    if (combined !== null) {
+      const sending = remote.sendBytes(bytesOf(combined), 0)
+      yield* receivedExactly('allreduceInto', remote, bytesOf(recv), 0)
+      yield sending
+    }
+    yield* bcastInto(local, recv, 0)
+  })()
+}
+
+/** Rank i gets the combination of everybody's `values[i]` of the other group. @see MPI 4.1, 6.10.1 */
+export function reduceScatterBlockAcross<T>(
+  { local, remote }: Across,
+  values: readonly T[],
+  op: Operation,
+): Schedule<T> {
+  checkValues('reduceScatterBlock', values, remote.size)
+  for (const value of values) checkContribution('reduceScatterBlock', value, op)
+  return (function* () {
+    const all = yield* gather(local, values, 0)
+    let mine: readonly T[] | undefined
+    if (local.rank === 0) {
+      const combined = (all as readonly (readonly T[])[]).reduce((one, two) =>
+        one.map((value, index) => op.combine(value, two[index]) as T),
+      )
+      mine = (yield* swapped(remote, combined)) as T[]
+    }
+    return yield* scatter(local, mine, 0)
+  })()
+}
+
+function* receivedValue(remote: Exchange, source: number): Schedule<unknown> {
+  const receive = remote.receiveValue(source)
+  yield receive
+  return receive.result()
+}
+
+/** Both leaders give what they have and get the other's. */
+function* swapped(remote: Exchange, value: unknown): Schedule<unknown> {
+  const receive = remote.receiveValue(0)
+  yield [remote.sendValue(value, 0), receive]
+  return receive.result()
+}
+
+function* receivedExactly(collective: string, remote: Exchange, into: Uint8Array, source: number): Schedule<void> {
+  const receive = remote.receiveBytes(into, source)
+  yield receive
+  expectExactly(collective, receive, into.length)
+}
+
+function* receivedBlocks(collective: string, remote: Exchange, blocks: Blocks): Schedule<void> {
+  const receives: Awaited<unknown>[] = []
+  for (let source = 0; source < remote.size; source++) receives.push(remote.receiveBytes(blocks.of(source), source))
+  yield receives
+  for (let source = 0; source < remote.size; source++) {
+    expectExactly(collective, receives[source] as never, blocks.of(source).length)
+  }
+}
+
+function* sentBlocks(remote: Exchange, blocks: Blocks): Schedule<void> {
+  yield Array.from({ length: remote.size }, (_, dest) => remote.sendBytes(blocks.of(dest), dest))
+}
+
+/** @throws TypeError or RangeError unless `root` is ROOT, PROC_NULL, or a rank of the other group. */
+function checkRootAcross(collective: string, root: unknown, remoteSize: number): void {
+  if (root === ROOT || root === PROC_NULL) return
+  if (typeof root !== 'number')
+    throw new TypeError(`${collective}: root must be ROOT, PROC_NULL or a rank, got ${String(root)}`)
+  if (Number.isInteger(root) && root >= 0 && root < remoteSize) return
+  throw new RangeError(
+    `${collective}: root must be ROOT, PROC_NULL or a rank of the other group, 0 to ${remoteSize - 1}, got ${root}`,
+  )
+}

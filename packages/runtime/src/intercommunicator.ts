@@ -1,0 +1,241 @@
+import { CollectiveExchange } from './collective-exchange.js'
+import * as across from './collectives/across.js'
+import { type Communicator, communicatorOver } from './communicator.js'
+import { CommunicatorBase } from './communicator-base.js'
+import { agreeOnContext, type Meeting, meet } from './communicator-creation.js'
+import { CONGRUENT, IDENT, SIMILAR, UNEQUAL } from './constants.js'
+import { type Comparison, Group } from './group.js'
+import type { Job } from './job.js'
+import type { Operation } from './operation.js'
+import { PointToPoint, type WaitOptions } from './point-to-point.js'
+import type { Request } from './request.js'
+import type { Exchange, Schedule } from './schedule.js'
+import { SyncIntercommunicator } from './sync-intercommunicator.js'
+
+type View = ArrayBufferView
+
+/**
+ * Two groups of ranks that talk to each other: `rank`, `size` and `group` are this side's, and every dest and source is a rank
+ * of the other side. In collectives data goes across; where there is a root, it gives ROOT, the rest of its group PROC_NULL,
+ * and the other group the root's rank.
+ * @see MPI 4.1, 7.6 and 6.2.3
+ */
+export class Intercommunicator extends CommunicatorBase {
+  readonly sync: SyncIntercommunicator
+  /** How many ranks the other group has. @see MPI 4.1, 7.6.1 */
+  readonly remoteSize: number
+  /** What this side does by itself. */
+  readonly #local: Communicator
+  readonly #remoteMembers: readonly number[]
+
+  private constructor(
+    job: Job,
+    base: PointToPoint,
+    name: string,
+    local: Communicator,
+    remoteMembers: readonly number[],
+  ) {
+    super(job, base, name, local.members)
+    this.#local = local
+    this.#remoteMembers = remoteMembers
+    this.remoteSize = remoteMembers.length
+    this.sync = new SyncIntercommunicator(this, base)
+  }
+
+  /** @internal The two groups that have met, as this side sees it. */
+  static between(job: Job, meeting: Meeting, members: readonly number[], name: string): Intercommunicator {
+    const { context, localContext, remoteMembers } = meeting
+    if (members.some((member) => remoteMembers.includes(member))) {
+      throw new TypeError('the two groups of an intercommunicator may not have processes in common')
+    }
+    const local = communicatorOver(job, localContext, members, `${name}, this side`)
+    const base = new PointToPoint(job.engine, local.rank, context, remoteMembers, remoteMembers.length)
+    return new Intercommunicator(job, base, name, local, remoteMembers)
+  }
+
+  /** The other side's processes. @see MPI 4.1, 7.6.1 */
+  get remoteGroup(): Group {
+    this.base.usable()
+    return new Group(this.job, this.job.link.rank, this.#remoteMembers)
+  }
+
+  /** Done when every rank of the other group has called it. @see MPI 4.1, 6.3 */
+  barrier(options?: WaitOptions): Request<void> {
+    return this.#across((both) => across.barrierAcross(both), options)
+  }
+
+  /** Gives the other group what ROOT has; ROOT's own group gets undefined. @see MPI 4.1, 6.4 */
+  bcast<T>(data: T, root: number, options?: WaitOptions): Request<T | undefined> {
+    return this.#across((both) => across.bcastAcross(both, data, root), options)
+  }
+
+  /** Fills the other group's memory with ROOT's; null for PROC_NULL. @see MPI 4.1, 6.4 */
+  bcastInto(view: View | null, root: number, options?: WaitOptions): Request<void> {
+    return this.#across((both) => across.bcastIntoAcross(both, view, root), options)
+  }
+
+  /** Gives ROOT an array of the other group's values, by rank; undefined elsewhere. @see MPI 4.1, 6.5 */
+  gather<T>(data: T, root: number, options?: WaitOptions): Request<T[] | undefined> {
+    return this.#across((both) => across.gatherAcross(both, data, root), options)
+  }
+
+  /** Collects the other group's memory in ROOT's `recv`; null for what a rank does not need. @see MPI 4.1, 6.5 */
+  gatherInto(
+    send: View | null,
+    recv: View | null,
+    options: across.LayoutAcross & WaitOptions & { readonly root: number },
+  ): Request<void> {
+    return this.#across((both) => across.gatherIntoAcross(both, send, recv, options.root, options), options)
+  }
+
+  /** Gives rank i of the other group ROOT's `values[i]`; ROOT's own group gets undefined. @see MPI 4.1, 6.6 */
+  scatter<T>(values: readonly T[] | undefined, root: number, options?: WaitOptions): Request<T | undefined> {
+    return this.#across((both) => across.scatterAcross(both, values, root), options)
+  }
+
+  /** Fills the other group's memory with the blocks of ROOT's `send`. @see MPI 4.1, 6.6 */
+  scatterInto(
+    send: View | null,
+    recv: View | null,
+    options: across.LayoutAcross & WaitOptions & { readonly root: number },
+  ): Request<void> {
+    return this.#across((both) => across.scatterIntoAcross(both, send, recv, options.root, options), options)
+  }
+
+  /** An array of the other group's values, on every rank. @see MPI 4.1, 6.7 */
+  allgather<T>(data: T, options?: WaitOptions): Request<T[]> {
+    return this.#across((both) => across.allgatherAcross(both, data), options)
+  }
+
+  /** Collects the other group's memory in every rank's `recv`. @see MPI 4.1, 6.7 */
+  allgatherInto(send: View, recv: View, options: across.LayoutAcross & WaitOptions = {}): Request<void> {
+    return this.#across((both) => across.allgatherIntoAcross(both, send, recv, options), options)
+  }
+
+  /** Sends `values[i]` to rank i of the other group; gives what each of them had for this one. @see MPI 4.1, 6.8 */
+  alltoall<T>(values: readonly T[], options?: WaitOptions): Request<T[]> {
+    return this.#across((both) => across.alltoallAcross(both, values), options)
+  }
+
+  /** The same between memory of one's own, block by block. @see MPI 4.1, 6.8 */
+  alltoallInto(
+    send: View,
+    recv: View,
+    options: { readonly send?: across.LayoutAcross; readonly recv?: across.LayoutAcross } & WaitOptions = {},
+  ): Request<void> {
+    return this.#across((both) => across.alltoallIntoAcross(both, send, recv, options), options)
+  }
+
+  /** Gives ROOT the combination of the other group's values; undefined elsewhere. @see MPI 4.1, 6.9 */
+  reduce<T>(data: T, op: Operation, root: number, options?: WaitOptions): Request<T | undefined> {
+    return this.#across((both) => across.reduceAcross(both, data, op, root), options)
+  }
+
+  /** The same, element by element, into ROOT's `recv`. @see MPI 4.1, 6.9 */
+  reduceInto(send: View | null, recv: View | null, op: Operation, root: number, options?: WaitOptions): Request<void> {
+    return this.#across((both) => across.reduceIntoAcross(both, send, recv, op, root), options)
+  }
+
+  /** The combination of the other group's values, on every rank. @see MPI 4.1, 6.9.6 */
+  allreduce<T>(data: T, op: Operation, options?: WaitOptions): Request<T> {
+    return this.#across((both) => across.allreduceAcross(both, data, op), options)
+  }
+
+  /** The same, element by element, into every rank's `recv`. @see MPI 4.1, 6.9.6 */
+  allreduceInto(send: View, recv: View, op: Operation, options?: WaitOptions): Request<void> {
+    return this.#across((both) => across.allreduceIntoAcross(both, send, recv, op), options)
+  }
+
+  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.#across((both) => across.reduceScatterBlockAcross(both, values, op), options)
+  }
+
+  /** An intercommunicator between the same groups with a life of its own. @see MPI 4.1, 7.4.2 */
+  dup(options?: WaitOptions): Request<Intercommunicator> {
+    const { job, members, name } = this
+    return this.#across((both) => {
+      const met = meet(both.local, job.contexts, members, 0, this.rank === 0 ? both.remote : null, 0)
+      return made(met, (meeting) =>
+        this.inherit(Intercommunicator.between(job, meeting, members, `dup of ${name}`), true),
+      )
+    }, options)
+  }
+
+  /**
+   * One communicator of both groups, the group that gives `high` after the other one. When both give the same, the group
+   * with the lowest process goes first.
+   * @see MPI 4.1, 7.6.2
+   */
+  merge(high = false, options?: WaitOptions): Request<Communicator> {
+    const { job, members, name } = this
+    const theirs = this.#remoteMembers
+    return this.#across(
+      (both) =>
+        made(meetToMerge(both, job, members, theirs, high), ({ context, order }) =>
+          this.inherit(communicatorOver(job, context, order, `${name}, merged`), false),
+        ),
+      options,
+    )
+  }
+
+  /** IDENT, CONGRUENT, SIMILAR or UNEQUAL: both groups count. @see MPI 4.1, 7.4.1 */
+  compare(other: CommunicatorBase): Comparison {
+    if (!(other instanceof CommunicatorBase)) throw new TypeError(`a communicator is needed, got ${String(other)}`)
+    this.base.usable()
+    other.base.usable()
+    if (other === this) return IDENT
+    if (!(other instanceof Intercommunicator)) return UNEQUAL
+    const sides = [this.group.compare(other.group), this.remoteGroup.compare(other.remoteGroup)]
+    if (sides.includes(UNEQUAL)) return UNEQUAL
+    return sides.includes(SIMILAR) ? SIMILAR : CONGRUENT
+  }
+
+  override free(): void {
+    super.free()
+    this.#local.free()
+  }
+
+  /** @internal */
+  startAcross(make: (both: across.Across) => Schedule<unknown>, options?: WaitOptions) {
+    return this.startCollective((remote) => make({ local: this.#localExchange(remote), remote }), options)
+  }
+
+  #across<T>(make: (both: across.Across) => Schedule<T>, options?: WaitOptions): Request<T> {
+    return this.begun(this.startAcross(make, options), options)
+  }
+
+  /** Both exchanges of a call use the same tag, each on its own context. */
+  #localExchange(remote: Exchange): Exchange {
+    const { base } = this.#local
+    return new CollectiveExchange(base, base.context + 1, (remote as CollectiveExchange).tag)
+  }
+}
+
+/** What merge agrees on: a context for everybody, and the order of the ranks. */
+function* meetToMerge(
+  { local, remote }: across.Across,
+  job: Job,
+  ours: readonly number[],
+  theirs: readonly number[],
+  high: boolean,
+): Schedule<{ context: number; order: readonly number[] }> {
+  const saidHere = yield* across.allgatherAcross<boolean>({ local, remote }, high)
+  const theyAreHigh = saidHere.some((said) => said)
+  const weAreFirst = high === theyAreHigh ? Math.min(...ours) < Math.min(...theirs) : theyAreHigh
+  const order = weAreFirst ? [...ours, ...theirs] : [...theirs, ...ours]
+  let minted = -1
+  if (weAreFirst) minted = yield* agreedOnSide(local, job, ours, order.length)
+  const heard = yield* across.allgatherAcross<number>({ local, remote }, minted)
+  return { context: weAreFirst ? minted : (heard[0] as number), order }
+}
+
+function* agreedOnSide(local: Exchange, job: Job, members: readonly number[], count: number): Schedule<number> {
+  const context = yield* agreeOnContext(local, job.contexts, members)
+  if (local.rank === 0) job.contexts.share(context, count)
+  return context
+}
+
+function* made<A, B>(schedule: Schedule<A>, make: (value: A) => B): Schedule<B> {
+  return make(yield* schedule)
+}

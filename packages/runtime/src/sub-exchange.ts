@@ -1,0 +1,34 @@
+import type { Awaited, Exchange } from './schedule.js'
+import type { Status } from './status.js'
+
+/** Some ranks of an exchange, numbered anew: what a schedule needs that only they take part in. */
+export class SubExchange implements Exchange {
+  /** -1 when this rank is not among them. */
+  readonly rank: number
+  readonly size: number
+  readonly #whole: Exchange
+  readonly #ranks: readonly number[]
+
+  constructor(whole: Exchange, ranks: readonly number[]) {
+    this.#whole = whole
+    this.#ranks = ranks
+    this.rank = ranks.indexOf(whole.rank)
+    this.size = ranks.length
+  }
+
+  sendBytes(bytes: Uint8Array, dest: number, elementType?: number): Awaited<void> {
+    return this.#whole.sendBytes(bytes, this.#ranks[dest] as number, elementType)
+  }
+
+  receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status> {
+    return this.#whole.receiveBytes(into, this.#ranks[source] as number, elementType)
+  }
+
+  sendValue(value: unknown, dest: number): Awaited<void> {
+    return this.#whole.sendValue(value, this.#ranks[dest] as number)
+  }
+
+  receiveValue(source: number): Awaited<unknown> {
+    return this.#whole.receiveValue(this.#ranks[source] as number)
+  }
+}
