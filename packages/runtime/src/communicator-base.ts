@@ -370,7 +370,11 @@ export abstract class CommunicatorBase {
     done: (agreed: { readonly flags: number; readonly ended: readonly number[] }) => void,
   ): void {
     const id = `${this.base.context}:${this.#agreements++}`
-    this.job.link.agree(id, this.#everybody(), flags, done)
+    this.job.link.agree(id, this.#everybody(), flags, (agreed) => {
+      done(agreed)
+      // a schedule that waited for it goes on in the next round, and no frame will start one
+      this.base.engine.wake()
+    })
   }
 
   // --- for subclasses and the sync face

@@ -214,6 +214,11 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#loop.activate()
   }
 
+  /** Something was completed from outside: sees to it that what goes on with it does. */
+  wake(): void {
+    this.#loop.activate()
+  }
+
   acknowledge(context: number, ranks: readonly number[]): void {
     this.#communicators.acknowledge(context, ranks)
   }
