@@ -338,7 +338,9 @@ export class Communicator extends CommunicatorBase {
 /** A communicator of these world ranks, which know each other under `context`. */
 export function communicatorOver(job: Job, context: number, members: readonly number[], name: string): Communicator {
   const rank = members.indexOf(job.link.rank)
-  const base = new PointToPoint(job.engine, rank, context, members, members.length)
+  // where ranks are the world's own numbers, nothing has to be translated
+  const translated = members.every((member, local) => member === local) ? null : members
+  const base = new PointToPoint(job.engine, rank, context, translated, members.length)
   return new Communicator(job, base, name, members)
 }
 

@@ -63,7 +63,7 @@ export class PointToPoint {
     this.size = size
     this.context = context
     this.members = members
-    this.ranks = members === null ? null : { localOf: (world) => (world < 0 ? world : members.indexOf(world)) }
+    this.ranks = members === null ? null : rankMapOf(members)
     engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world), (error) => {
       this.revoked = error
       this.closed ??= error
@@ -361,4 +361,11 @@ export class PointToPoint {
 function* bothDone(send: RequestRecord, receive: RequestRecord): Schedule<unknown> {
   yield [send, receive]
   return receive.result()
+}
+
+/** World ranks to local ones by table: it is asked per message. Negative numbers stand for themselves. */
+function rankMapOf(members: readonly number[]): RankMap {
+  const locals = new Int32Array(Math.max(...members, -1) + 1).fill(-1)
+  for (const [local, world] of members.entries()) locals[world] = local
+  return { localOf: (world) => (world < 0 ? world : locals[world]!) }
 }
