@@ -18,6 +18,27 @@ export const TRANSPORTS: readonly TransportKind[] = [
  */
 export const FFI_TRANSPORTS: ReadonlySet<string> = new Set(['cma'])
 
+/** Packages that can make foreign function calls, fastest first. */
+export const FFI_PACKAGES = ['koffi', 'ffi-napi'] as const
+
+/**
+ * Asks the kernel to kill this process when its parent, `parentPid`, ends. Where no FFI loads, or the kernel refuses, nothing
+ * happens. What it loads, a rank of one of {@link FFI_TRANSPORTS} needs next anyway.
+ * @param ffi the package to take, as in ONECOPY_FFI; by default the first that loads.
+ */
+export async function dieWithParent(parentPid: number, ffi: string | undefined): Promise<void> {
+  const { loadLibc, setParentDeathSignal } = await import('@onecopy/transport-cma')
+  const { libc } = loadLibc(ffi)
+  if (libc !== null) setParentDeathSignal(libc, parentPid)
+}
+
+/** Why an FFI package does not load here, in words; null when it does. */
+export async function whyNoFfi(name: (typeof FFI_PACKAGES)[number]): Promise<string | null> {
+  const { loadLibc } = await import('@onecopy/transport-cma')
+  const { libc, reason } = loadLibc(name)
+  return libc === null ? reason : null
+}
+
 /** The names a user can choose from, in order of preference. */
 export function transportNames(): string[] {
   return TRANSPORTS.map((kind) => kind.name)

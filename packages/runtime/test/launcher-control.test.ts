@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import {
   encodeMessage,
   LENGTH_BYTES,
@@ -148,5 +150,16 @@ describe('several programs in one command', () => {
     assert.deepEqual(parseProgram(['-n', '3', 'b.ts', '-n', '1']), { size: 3, script: 'b.ts', args: ['-n', '1'] })
     assert.deepEqual(parseProgram(['-n3', 'b.ts']), { size: 3, script: 'b.ts', args: [] })
     assert.throws(() => parseProgram(['-n', '3', '--label', 'b.ts']), /put the job's options before the first script/)
+  })
+})
+
+describe('the table of transports', () => {
+  it('is the one file of the runtime that knows a transport’s package', () => {
+    const folder = fileURLToPath(new URL('../src/', import.meta.url))
+    const files = fs.readdirSync(folder, { recursive: true }).map(String)
+    const knowing = files.filter(
+      (name) => name.endsWith('.ts') && /'@onecopy\/transport-/.test(fs.readFileSync(folder + name, 'utf8')),
+    )
+    assert.deepEqual(knowing, ['transports.ts'])
   })
 })

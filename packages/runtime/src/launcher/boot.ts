@@ -1,10 +1,12 @@
 /**
  * Preloaded in every rank (`--import`), so that it is there before the script: takes over the line to the launcher, makes
  * sure that no orphan stays, and keeps quiet about failures that are only the echo of another rank's. It must stay light,
- * because every rank pays for it, 2 to 4 ms of CPU per module file: node's own modules, the link, its messages, no more.
+ * because every rank pays for it, 2 to 4 ms of CPU per module file: node's own modules, the link, its messages, the table of
+ * transports, no more.
  */
 import { isMainThread } from 'node:worker_threads'
 import type { OnecopyError } from '@onecopy/transport'
+import { dieWithParent } from '../transports.js'
 import { withoutAllocator } from './allocator.js'
 import { LINK_SLOT } from './control-message.js'
 import { RankLink } from './rank-link.js'
@@ -56,9 +58,7 @@ function keepQuietAboutEchoes(link: RankLink): void {
 async function dieWithTheLauncher(link: RankLink): Promise<void> {
   if (!link.deathSignal || process.platform !== 'linux') return
   try {
-    const { loadLibc, setParentDeathSignal } = await import('@onecopy/transport-cma')
-    const { libc } = loadLibc(link.settings.ffi)
-    if (libc !== null) setParentDeathSignal(libc, process.ppid)
+    await dieWithParent(process.ppid, link.settings.ffi)
   } catch {
     // The line and the guardian remain.
   }

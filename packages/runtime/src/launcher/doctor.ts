@@ -11,7 +11,7 @@ const JOB_TIMEOUT_SECONDS = 30
 
 /** Looks at this machine, measures every transport, prints what was found, and gives the exit code: 0 when jobs can run. */
 export async function doctor(options: { json: boolean }): Promise<number> {
-  const facts = machineFacts()
+  const facts = await machineFacts()
   const transports: TransportReport[] = []
   const signals = passSignals()
   try {

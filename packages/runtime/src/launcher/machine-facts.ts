@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import os from 'node:os'
-import { loadLibc } from '@onecopy/transport-cma'
+import { FFI_PACKAGES, whyNoFfi } from '../transports.js'
 import { allowedCores } from './cores.js'
 import type { DoctorReport } from './doctor-report.js'
 import { scriptNodeArgs } from './node-command.js'
@@ -23,7 +23,7 @@ const SECCOMP: Readonly<Record<string, string>> = {
 }
 
 /** Looks at everything that decides how ranks can talk here. Changes nothing. */
-export function machineFacts(environment: NodeJS.ProcessEnv = process.env): DoctorReport['facts'] {
+export async function machineFacts(environment: NodeJS.ProcessEnv = process.env): Promise<DoctorReport['facts']> {
   const facts: [string, string, string][] = []
   const cores = allowedCores()?.length ?? os.availableParallelism()
   facts.push(['node', `${process.version} ${process.platform} ${process.arch}`, ''])
@@ -38,7 +38,10 @@ export function machineFacts(environment: NodeJS.ProcessEnv = process.env): Doct
   facts.push(['memory', memory(), ''])
   facts.push(['shared memory', sharedMemory(), ''])
   facts.push(['user', user(), ''])
-  for (const name of ['koffi', 'ffi-napi']) facts.push([`FFI: ${name}`, ffi(name), ''])
+  for (const name of FFI_PACKAGES) {
+    const why = await whyNoFfi(name)
+    facts.push([`FFI: ${name}`, why === null ? 'loads' : `no: ${why}`, ''])
+  }
   if (environment.ONECOPY_FFI) facts.push(['ONECOPY_FFI', environment.ONECOPY_FFI, 'chosen by the environment'])
   if (process.platform === 'linux') facts.push(...linuxFacts())
   return facts
@@ -98,11 +101,6 @@ function user(): string {
   const map = (read('/proc/self/uid_map') ?? '').trim().split(/\s+/)
   const namespace = map.length === 3 && map[2] !== '4294967295' ? ', in a user namespace of its own' : ''
   return `uid ${uid}${namespace}`
-}
-
-function ffi(name: string): string {
-  const { libc, reason } = loadLibc(name)
-  return libc === null ? `no: ${reason}` : 'loads'
 }
 
 function hasCapability(status: string, capability: bigint): boolean {
