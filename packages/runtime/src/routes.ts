@@ -61,8 +61,6 @@ async function tryOpen(
   data: unknown,
 ): Promise<Transport | string> {
   if (provider === undefined) return 'not known to this version of onecopy'
-  const probe = provider.probe()
-  if (!probe.available) return probe.reason
   const job: TransportJob = {
     rank: link.rank,
     size: link.size,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { OnecopyError, type PreparedTransport } from '@onecopy/transport'
 import { settingsFromEnvironment } from '../settings.js'
@@ -12,6 +11,8 @@ const DESCRIPTORS_PER_RANK = 3
 
 /** What the launcher has open besides: node's own, the transports', and some for the time of a start. */
 const DESCRIPTORS_OWN = 48
+
+const TOKEN_BYTES = 32
 
 /** What all ranks of a job share, made before they start and given back when they have ended. */
 export interface SharedResources {
@@ -56,11 +57,11 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
     if (transports.length === 0) {
       throw new OnecopyError('ERR_UNAVAILABLE', `no transport works here: ${[...notices.values()].join('; ')}`)
     }
+    return { directory, token: await makeToken(), settings, transports, guardian, notices, release }
   } catch (error) {
     await release()
     throw error
   }
-  return { directory, token: randomBytes(32), settings, transports, guardian, notices, release }
 }
 
 /** Prepares one transport; null, and a notice, when the job can do without it. */
@@ -71,30 +72,40 @@ async function prepare(
   settings: Readonly<Record<string, string>>,
   notices: Map<string, string>,
 ): Promise<PreparedTransport | null> {
+  // Its probe is not asked: that would try the same things twice, and behind a system call filter start a process each time.
   const provider = await transportByName(name)
-  const isLast = options.transports.at(-1) === name
-  const probe = provider.probe()
-  let cause: unknown
-  let reason: string
-  if (probe.available) {
-    try {
-      return await provider.prepare({ size: options.size, directory, settings })
-    } catch (error) {
-      cause = error
-      reason = (error as Error).message
+  try {
+    return await provider.prepare({ size: options.size, directory, settings })
+  } catch (cause) {
+    const reason = (cause as Error).message
+    if (settings[name] === 'require') {
+      throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${reason}`, { cause })
     }
-  } else {
-    reason = probe.reason
+    const isLast = options.transports.at(-1) === name
+    if (isLast && notices.size === 0) {
+      if (cause instanceof OnecopyError) throw cause
+      throw new OnecopyError('ERR_UNAVAILABLE', `${name} cannot be used: ${reason}`, { cause })
+    }
+    notices.set(`transport ${name}`, `${name} cannot be used: ${reason}`)
+    return null
   }
-  if (settings[name] === 'require') {
-    throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${reason}`, { cause })
+}
+
+/**
+ * The job's secret, from the kernel where it has a file for that: node:crypto costs a start 4 ms, and the ranks wait for it.
+ */
+async function makeToken(): Promise<Buffer> {
+  const token = Buffer.alloc(TOKEN_BYTES)
+  let descriptor = -1
+  try {
+    descriptor = fs.openSync('/dev/urandom', 'r')
+    if (fs.readSync(descriptor, token) === TOKEN_BYTES) return token
+  } catch {
+    // Not every system has it.
+  } finally {
+    if (descriptor >= 0) fs.closeSync(descriptor)
   }
-  if (isLast && notices.size === 0) {
-    if (cause instanceof OnecopyError) throw cause
-    throw new OnecopyError('ERR_UNAVAILABLE', `${name} cannot be used: ${reason}`, { cause })
-  }
-  notices.set(`transport ${name}`, `${name} cannot be used: ${reason}`)
-  return null
+  return (await import('node:crypto')).randomBytes(TOKEN_BYTES)
 }
 
 /** A start that runs out of descriptors half way is hard to tell from a hang: say it before. */
