@@ -1,7 +1,10 @@
 const PREFIX = 'ONECOPY_'
 
+/** Tells a rank which descriptor its line to the launcher is; it takes the variable away before the script runs. */
+export const LINK_VARIABLE = 'ONECOPY_RANK_LINK'
+
 /** Variables that tell a rank who it is and where it writes; they are no settings. */
-const NOT_SETTINGS = new Set(['ONECOPY_RANK', 'ONECOPY_SIZE', 'ONECOPY_RANK_LINK', 'ONECOPY_TERMINAL_COLUMNS'])
+const NOT_SETTINGS = new Set(['ONECOPY_RANK', 'ONECOPY_SIZE', LINK_VARIABLE, 'ONECOPY_TERMINAL_COLUMNS'])
 
 /**
  * Gathers the settings in the environment: `ONECOPY_CMA` is `cma`, `ONECOPY_HANG_REPORT` is `hangReport`. The launcher

@@ -6,8 +6,8 @@
  */
 import { isMainThread } from 'node:worker_threads'
 import type { OnecopyError } from '@onecopy/transport'
+import { LINK_VARIABLE } from '../settings.js'
 import { dieWithParent } from '../transports.js'
-import { withoutAllocator } from './allocator.js'
 import { LINK_SLOT } from './control-message.js'
 import { RankLink } from './rank-link.js'
 
@@ -17,15 +17,15 @@ const CONSEQUENCES = new Set(['ERR_PROC_FAILED', 'ERR_ABORTED', 'ERR_EARLY_EXIT'
 /** A rank that was reading from another one's memory sees its death before the launcher does. */
 const LAUNCHER_WORD_MS = 250
 
-const marker = process.env.ONECOPY_RANK_LINK
+const marker = process.env[LINK_VARIABLE]
 // Workers and forked children inherit --import too; they are no ranks. The marker is taken away from their environment,
 // and the flag from what fork() hands on.
 if (isMainThread && marker !== undefined) {
-  delete process.env.ONECOPY_RANK_LINK
-  withoutAllocator(process.env)
+  delete process.env[LINK_VARIABLE]
   const flag = process.execArgv.indexOf(import.meta.url)
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
   const link = RankLink.open(Number(marker))
+  for (const name of link.spentVariables) delete process.env[name]
   Object.defineProperty(globalThis, LINK_SLOT, { value: link })
   keepQuietAboutEchoes(link)
   await dieWithTheLauncher(link)

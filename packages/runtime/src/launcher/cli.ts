@@ -93,7 +93,12 @@ function buildProgram(others: readonly Program[], setExitCode: (code: number) =>
     .addHelpText('after', DOCTOR_HELP)
     .action(async (flags: { json?: boolean }) => {
       const { doctor } = await import('./doctor.js')
-      setExitCode(await doctor({ json: flags.json === true }))
+      const signals = passSignals()
+      try {
+        setExitCode(await doctor({ json: flags.json === true }, signals))
+      } finally {
+        signals.stop()
+      }
     })
 
   program

@@ -37,6 +37,8 @@ export interface JobMessage {
   readonly settings: Readonly<Record<string, string>>
   /** Whether the rank should ask the kernel to be killed with its parent. */
   readonly deathSignal: boolean
+  /** Variables that were for the C library alone, which has read them: what a rank starts is not to inherit them. */
+  readonly spentVariables: readonly string[]
 }
 
 export type LauncherMessage =
@@ -194,6 +196,7 @@ export function validLauncherMessage(value: unknown): LauncherMessage {
       text(message.token, 'token')
       if (!Array.isArray(message.transports)) throw new Error('transports is no list')
       record(message.settings)
+      if (!Array.isArray(message.spentVariables)) throw new Error('spentVariables is no list')
       break
     case 'gathered':
       natural(message.round, 'round')

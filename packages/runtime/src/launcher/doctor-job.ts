@@ -1,5 +1,8 @@
-/** What the two ranks of `onecopy doctor` run: a ping-pong with the public interface. Rank 0 prints one line of JSON. */
-import { init } from '../index.js'
+/**
+ * What the two ranks of `onecopy doctor` run: a ping-pong with the public interface. Rank 0 prints one line of JSON. It asks
+ * for the library by its name: by its file, bundling would cut the library in two, and every rank would read both halves.
+ */
+import { init } from 'onecopy'
 import type { Measurement } from './doctor-report.js'
 
 const SIZES = [8, 64 * 1024, 1024 * 1024]

@@ -4,38 +4,36 @@ import { TRANSPORTS } from '../transports.js'
 import { type DoctorReport, formatReport, type TransportReport } from './doctor-report.js'
 import { startJob } from './launch.js'
 import { machineFacts } from './machine-facts.js'
-import { passSignals } from './signals.js'
+import type { SignalPassing } from './signals.js'
 
 /** A job of two ranks takes about two seconds; a machine that needs longer than this is itself the diagnosis. */
 const JOB_TIMEOUT_SECONDS = 30
 
-/** Looks at this machine, measures every transport, prints what was found, and gives the exit code: 0 when jobs can run. */
-export async function doctor(options: { json: boolean }): Promise<number> {
+/**
+ * Looks at this machine, measures every transport, prints what was found, and gives the exit code: 0 when jobs can run.
+ * `signals` go to the job that is measuring.
+ */
+export async function doctor(options: { json: boolean }, signals: SignalPassing): Promise<number> {
   const facts = await machineFacts()
   const transports: TransportReport[] = []
-  const signals = passSignals()
-  try {
-    for (const kind of TRANSPORTS) {
-      const provider = await kind.load()
-      const probe = provider.probe()
-      if (!options.json && process.stderr.isTTY) process.stderr.write(`onecopy: looking at ${provider.name} …\r`)
-      transports.push(
-        probe.available
-          ? await measure(provider.name, probe.detail, signals)
-          : {
-              name: provider.name,
-              available: false,
-              detail: probe.reason,
-              route: null,
-              measurements: null,
-              thresholds: null,
-              notices: '',
-              failure: null,
-            },
-      )
-    }
-  } finally {
-    signals.stop()
+  for (const kind of TRANSPORTS) {
+    const provider = await kind.load()
+    const probe = provider.probe()
+    if (!options.json && process.stderr.isTTY) process.stderr.write(`onecopy: looking at ${provider.name} …\r`)
+    transports.push(
+      probe.available
+        ? await measure(provider.name, probe.detail, signals)
+        : {
+            name: provider.name,
+            available: false,
+            detail: probe.reason,
+            route: null,
+            measurements: null,
+            thresholds: null,
+            notices: '',
+            failure: null,
+          },
+    )
   }
   const report: DoctorReport = { facts, transports }
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report))
@@ -43,11 +41,7 @@ export async function doctor(options: { json: boolean }): Promise<number> {
 }
 
 /** Runs the ping-pong over one transport alone. */
-async function measure(
-  name: string,
-  detail: string,
-  signals: ReturnType<typeof passSignals>,
-): Promise<TransportReport> {
+async function measure(name: string, detail: string, signals: SignalPassing): Promise<TransportReport> {
   const stdout = collect()
   const stderr = collect()
   const unmeasured = { name, available: true, detail, route: null, measurements: null, thresholds: null }

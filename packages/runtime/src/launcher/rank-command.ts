@@ -1,4 +1,5 @@
-import { withAllocator } from './allocator.js'
+import { LINK_VARIABLE } from '../settings.js'
+import { allocatorVariables } from './allocator.js'
 import type { JobMessage } from './control-message.js'
 import { pinCommand } from './cores.js'
 import type { JobOptions } from './launch-options.js'
@@ -31,8 +32,9 @@ export function rankCommand(
     args,
     cwd: options.cwd,
     env: {
-      ...withAllocator(options.env),
-      ONECOPY_RANK_LINK: String(LINK_DESCRIPTOR),
+      ...options.env,
+      ...allocatorVariables(options.env),
+      [LINK_VARIABLE]: String(LINK_DESCRIPTOR),
       ONECOPY_RANK: String(rank),
       ONECOPY_SIZE: String(options.size),
       // A rank writes to a pipe, so it cannot see for itself whether a person watches.

@@ -45,6 +45,8 @@ export class RankLink implements JobLink {
   readonly settings: Readonly<Record<string, string | undefined>>
   /** Whether this rank should ask the kernel to be killed with its parent. */
   readonly deathSignal: boolean
+  /** Variables of the environment that this rank should not hand on. */
+  readonly spentVariables: readonly string[]
   /** Makes this link's errors. The library puts its own class here; boot stays light and has none. */
   makeError: (code: ErrorCode, message: string, fields: ErrorFields) => Error = plainError
 
@@ -79,6 +81,7 @@ export class RankLink implements JobLink {
     this.transports = job.transports
     this.settings = job.settings
     this.deathSignal = job.deathSignal === true
+    this.spentVariables = job.spentVariables
     this.#descriptor = descriptor
     this.#reader = new MessageReader(LAUNCHER_MESSAGE_BYTES_MAX, (message) => {
       this.#arrived.push(validLauncherMessage(message))

@@ -2,6 +2,7 @@ import os from 'node:os'
 import { type ErrorCode, OnecopyError } from '@onecopy/transport'
 import { FFI_TRANSPORTS } from '../transports.js'
 import { Agreements } from './agreements.js'
+import { allocatorVariables } from './allocator.js'
 import { abortText, type LauncherMessage, type RankMessage } from './control-message.js'
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import type { JobResult } from './job-result.js'
@@ -196,6 +197,7 @@ export class RunningJob implements RankEvents {
           transports,
           settings: shared.settings,
           deathSignal: transports.some(({ name }) => FFI_TRANSPORTS.has(name)),
+          spentVariables: Object.keys(allocatorVariables(options.env)),
         })
       }
     }

@@ -1,4 +1,5 @@
 /** What a rank does in the launcher's tests: the first argument says what, the second which rank (all, when missing). */
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import type { JobLink } from '../../src/job-link.js'
@@ -181,7 +182,9 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50)
   },
   'nested-marker': () => {
-    const code = 'process.env.ONECOPY_RANK_LINK + " " + globalThis[Symbol.for("onecopy.link")]'
+    assert.equal(process.env.MALLOC_TRIM_THRESHOLD_, undefined)
+    const code =
+      '[process.env.ONECOPY_RANK_LINK, globalThis[Symbol.for("onecopy.link")], process.env.MALLOC_TOP_PAD_].map(String).join(" ")'
     spawn(process.execPath, ['-p', code], { stdio: ['ignore', 'inherit', 'inherit'] })
   },
 }
