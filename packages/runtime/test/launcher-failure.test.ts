@@ -172,10 +172,15 @@ describe('a job that fails', () => {
     const run = await runCommand(['run', '-n', '3', behaviour, 'noise', '1'], { env: room.env })
     assert.match(run.stderr, /onecopy: rank 1 failed: exit code 1\nonecopy: 2 lines that other ranks wrote/)
     assert.doesNotMatch(run.stderr, /an echo of it/)
-    const all = await runCommand(['run', '-n', '3', behaviour, 'noise', '1'], {
-      env: { ...room.env, ONECOPY_LOG: 'debug' },
-    })
-    assert.match(all.stderr, /an echo of it/)
+    for (const [flags, log, shown] of [
+      [[], 'debug', true],
+      [['--log', 'debug'], undefined, true],
+      [['--log', 'info'], 'debug', false],
+    ] as const) {
+      const env = { ...room.env, ONECOPY_LOG: log }
+      const { stderr } = await runCommand(['run', '-n', '3', ...flags, behaviour, 'noise', '1'], { env })
+      assert.equal(stderr.includes('an echo of it'), shown, stderr)
+    }
   })
 
   it('goes on with --on-failure continue, and still ends with the rank’s code', async () => {

@@ -128,6 +128,8 @@ describe('launch', () => {
       [{ size: 2, script: behaviour, timeout: -1 }, /timeout must be a number of seconds/],
       [{ size: 2, script: behaviour, onFailure: 'ignore' }, /onFailure must be abort or continue/],
       [{ size: 2, script: behaviour, transport: [] }, /no transport in/],
+      [{ size: 2, script: behaviour, ffi: 'deno' }, /ffi must be koffi or ffi-napi or none, not 'deno'/],
+      [{ size: 2, script: behaviour, log: 'loud' }, /log must be info or debug, not 'loud'/],
     ]
     for (const [options, message] of wrong) {
       await assert.rejects(launch({ ...options, env: room.env }), (error: Error) => {

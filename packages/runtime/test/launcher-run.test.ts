@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
+import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
 import { PLAIN_UID, rankScript, rankSource, runCommand } from './support/command.js'
+import { skipBecause } from './support/reliability.js'
 
 const behaviour = rankScript('launcher-behaviour.ts')
 
@@ -159,6 +161,22 @@ describe('onecopy run', () => {
     assert.match(without.stderr, /needs the command taskset: install util-linux/)
   })
 
+  for (const [flag, variable, expected] of [
+    ['koffi', undefined, 'koffi cma'],
+    ['ffi-napi', undefined, 'ffi-napi cma'],
+    ['ffi-napi', 'none', 'ffi-napi cma'],
+    ['none', 'koffi', 'none pipe'],
+  ] as const) {
+    it(`makes system calls through what --ffi says: ${flag} (ONECOPY_FFI ${variable ?? 'not set'})`, async function () {
+      if (process.platform !== 'linux') skipBecause(this, 'foreign functions are called on Linux only')
+      const script = bundledScript('ranks/launcher-ffi.ts')
+      const env = { ...room.env, ONECOPY_TRANSPORT: undefined, ONECOPY_CMA: undefined, ONECOPY_FFI: variable }
+      const run = await runCommand(['run', '-n', '2', '--ffi', flag, script], { env })
+      assert.equal(run.exitCode, 0, run.stderr)
+      assert.deepEqual(run.stdout.trim().split('\n'), [expected, expected], run.stderr)
+    })
+  }
+
   it('runs .cjs and .mjs scripts as what they are', async () => {
     fs.writeFileSync(path.join(room.folder, 'a.cjs'), 'console.log(require.main === module, typeof require)')
     fs.writeFileSync(path.join(room.folder, 'b.mjs'), 'console.log(import.meta.url.length > 0, typeof require)')
@@ -188,6 +206,12 @@ describe('onecopy with wrong arguments', () => {
     ['an unknown transport', ['run', '-n', '2', '--transport', 'tcp', behaviour], /no transport 'tcp': choose from/],
     ['a transport named twice', ['run', '-n', '2', '--transport', 'pipe,pipe', behaviour], /named twice/],
     ['a timeout of nothing', ['run', '-n', '2', '--timeout', '0', behaviour], /number of seconds above 0/],
+    [
+      'an unknown FFI package',
+      ['run', '-n', '2', '--ffi', 'deno', behaviour],
+      /Allowed choices are koffi, ffi-napi, none/,
+    ],
+    ['an unknown level', ['run', '-n', '2', '--log', 'loud', behaviour], /Allowed choices are info, debug/],
     ['an unknown binding', ['run', '-n', '2', '--bind', 'socket', behaviour], /Allowed choices are core, none/],
     ['an unknown command', ['start'], /unknown command|too many arguments/],
     ['a second program without a script', ['run', '-n', '2', behaviour, ':', '-n', '1'], /no script after/],
@@ -208,6 +232,8 @@ describe('onecopy with wrong arguments', () => {
       assert.equal(run.exitCode, 0, run.stderr)
       assert.match(run.stdout, /^Usage: onecopy/)
     }
+    const help = (await runCommand(['help', 'run'], { env: room.env })).stdout
+    for (const flag of ['--transport', '--ffi', '--log']) assert.match(help, new RegExp(`${flag} <`))
     assert.match((await runCommand(['--version'], { env: room.env })).stdout, /^\d+\.\d+\.\d+\n$/)
   })
 })

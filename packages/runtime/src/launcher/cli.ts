@@ -3,7 +3,7 @@ import { OnecopyError } from '@onecopy/transport'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { DOCTOR_HELP, GENERAL_HELP, runHelp } from './help.js'
 import { startJob } from './launch.js'
-import { LaunchArgumentError, type LaunchOptions, type Program } from './launch-options.js'
+import { FFI_CHOICES, LaunchArgumentError, type LaunchOptions, LOG_LEVELS, type Program } from './launch-options.js'
 import { parseProgram, parseRankCount, splitPrograms } from './programs.js'
 import { passSignals } from './signals.js'
 
@@ -13,6 +13,8 @@ const USAGE_EXIT_CODE = 2
 interface RunFlags {
   n?: number
   transport?: string
+  ffi?: LaunchOptions['ffi']
+  log?: LaunchOptions['log']
   bind?: 'core' | 'none'
   label?: boolean
   timeout?: number
@@ -67,6 +69,8 @@ function buildProgram(others: readonly Program[], setExitCode: (code: number) =>
     .argument('[args...]', "the script's arguments")
     .addOption(new Option('-n <ranks>', 'number of ranks').argParser(parseSize).makeOptionMandatory())
     .option('-t, --transport <list>', 'transports in order of preference, as in cma,pipe')
+    .addOption(new Option('--ffi <package>', 'what system calls go through').choices(FFI_CHOICES))
+    .addOption(new Option('--log <level>', 'debug: leave nothing out of stderr when a rank fails').choices(LOG_LEVELS))
     .addOption(new Option('--bind <what>', 'core: pin each rank to a core of its own').choices(['core', 'none']))
     .option('-l, --label', 'put [rank] before each line of output')
     .option('--timeout <seconds>', 'end the job after this time, with exit code 124', parseSeconds)
@@ -121,6 +125,8 @@ async function run(programs: readonly Program[], flags: RunFlags): Promise<numbe
     programs,
     stdin: 'inherit',
     ...(flags.transport === undefined ? {} : { transport: flags.transport }),
+    ...(flags.ffi === undefined ? {} : { ffi: flags.ffi }),
+    ...(flags.log === undefined ? {} : { log: flags.log }),
     ...(flags.bind === undefined ? {} : { bind: flags.bind }),
     ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
     ...(flags.startTimeout === undefined ? {} : { startTimeout: flags.startTimeout }),

@@ -20,9 +20,9 @@ Start here:
 
 Environment (a flag wins over it):
   ONECOPY_TRANSPORT   transports in order of preference, as --transport
+  ONECOPY_FFI         koffi or ffi-napi: the package that system calls go through; none: as if there were none; as --ffi
+  ONECOPY_LOG         debug: leave nothing out of the output when a rank fails, as --log
   ONECOPY_CMA         off: no single copy; require: an error where it is refused
-  ONECOPY_FFI         koffi or ffi-napi: the library that system calls go through
-  ONECOPY_LOG         debug: leave nothing out of the output
 `
 
 /** What follows the options in `onecopy run --help`. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { Writable } from 'node:stream'
-import { parseTransports, transportNames } from '../transports.js'
+import { FFI_PACKAGES, parseTransports, transportNames } from '../transports.js'
 
 /**
  * The most ranks of one job. Shared memory for rings is laid out for every pair, each rank costs the launcher three
@@ -11,6 +11,12 @@ export const SIZE_MAX = 1024
 
 /** How long ranks that have arrived wait for the others, in seconds. */
 export const START_TIMEOUT_SECONDS = 30
+
+/** What system calls can go through: a package, or `none` as if there were none. */
+export const FFI_CHOICES = [...FFI_PACKAGES, 'none'] as const
+
+/** How much of what ranks write on stderr is shown once a rank has failed. */
+export const LOG_LEVELS = ['info', 'debug'] as const
 
 /** A caller's mistake in the options of a job: told before anything is started. */
 export class LaunchArgumentError extends TypeError {
@@ -35,6 +41,13 @@ export interface LaunchOptions extends Partial<Program> {
   readonly programs?: readonly Program[]
   /** Transports in order of preference, as a list or as `'cma,pipe'`. Default: ONECOPY_TRANSPORT, else all there are. */
   readonly transport?: string | readonly string[]
+  /** The package that system calls go through. Default: ONECOPY_FFI, else the fastest that loads. */
+  readonly ffi?: (typeof FFI_CHOICES)[number]
+  /**
+   * `'info'` leaves out what ranks write on stderr after another one has failed, because it is most often an echo; `'debug'`
+   * leaves nothing out. Default: ONECOPY_LOG, else `'info'`.
+   */
+  readonly log?: (typeof LOG_LEVELS)[number]
   /** `'core'` pins rank i to the i-th core that this process may use (Linux, needs `taskset`). Default: `'none'`. */
   readonly bind?: 'core' | 'none'
   /** Puts `[rank] ` before each line of output. Default: false. */
@@ -96,7 +109,7 @@ export interface JobOptions {
  */
 export function completeOptions(options: LaunchOptions): JobOptions {
   const cwd = path.resolve(options.cwd ?? process.cwd())
-  const env = options.env ?? process.env
+  const env = { ...(options.env ?? process.env), ...chosenVariables(options) }
   const programs = completePrograms(options, cwd)
   const size = programs.reduce((sum, program) => sum + program.size, 0)
   if (size > SIZE_MAX) throw new LaunchArgumentError(sizeText(size))
@@ -150,6 +163,14 @@ export function sizeText(size: unknown): string {
     return `${size} ranks are more than ${SIZE_MAX}: shared memory is laid out for every pair of ranks; use fewer`
   }
   return `the number of ranks must be an integer from 1 to ${SIZE_MAX}, not ${String(size)}`
+}
+
+/** Options that are short for a variable: everybody reads them there, the ranks and what they start among them. */
+function chosenVariables({ ffi, log }: LaunchOptions): NodeJS.ProcessEnv {
+  return {
+    ...(ffi === undefined ? {} : { ONECOPY_FFI: oneOf('ffi', ffi, FFI_CHOICES) }),
+    ...(log === undefined ? {} : { ONECOPY_LOG: oneOf('log', log, LOG_LEVELS) }),
+  }
 }
 
 function chosenTransports(chosen: string | readonly string[]): string[] {
