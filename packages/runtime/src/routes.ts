@@ -1,22 +1,37 @@
-import { OnecopyError, type Transport, type TransportJob, type TransportProvider } from '@onecopy/transport'
+import {
+  type ErrorCode,
+  OnecopyError,
+  type Transport,
+  type TransportJob,
+  type TransportProvider,
+} from '@onecopy/transport'
 import type { JobLink } from './job-link.js'
 import type { TransportKind } from './transports.js'
 
-/** What a rank tells the others about its transports: by name, '' when open, else why not. */
-type RouteCard = Record<string, string>
+/** Why a rank cannot use a transport, as it tells the others: plain JSON. */
+interface Refusal {
+  readonly code: ErrorCode
+  readonly reason: string
+  readonly errno?: number | undefined
+  readonly syscall?: string | undefined
+}
+
+/** What a rank tells the others about its transports: by name, null when open, else why not. */
+type RouteCard = Record<string, Refusal | null>
 
 /** Which transport reaches which rank, agreed among all ranks. */
 export interface Routes {
   /** The open transports that some pair uses, in order of preference. */
   readonly transports: readonly Transport[]
-  /** The transport to `rank`. @throws OnecopyError ERR_UNAVAILABLE with every transport's reason. */
+  /** The transport to `rank`. @throws OnecopyError as {@link openRoutes}. */
   routeTo(rank: number): Transport
 }
 
 /**
  * Opens transports in order of preference until every pair of ranks has one, so that nobody pays for a fallback that nobody
  * needs. All ranks go through the same rounds, whatever they find.
- * @throws OnecopyError ERR_UNAVAILABLE when some pair has none; ERR_CMA_DENIED when one that is required does not open.
+ * @throws OnecopyError ERR_UNAVAILABLE when some pair has none, with every reason, or the code (ERR_NO_SHM, say) that all
+ *   reasons have in common; ERR_CMA_DENIED when one that is required does not open.
  */
 export async function openRoutes(link: JobLink, kinds: readonly TransportKind[]): Promise<Routes> {
   const opened: Transport[] = []
@@ -25,12 +40,17 @@ export async function openRoutes(link: JobLink, kinds: readonly TransportKind[])
   for (const { name, descriptor, data } of link.size === 1 ? [] : link.transports) {
     const provider = await kinds.find((kind) => kind.name === name)?.load()
     const outcome = await tryOpen(link, provider, descriptor, data)
-    if (typeof outcome !== 'string') opened.push(outcome)
-    const reason = typeof outcome === 'string' ? outcome : ''
-    if (reason !== '') refused(link, name, reason)
-    const reasons = (await link.allgather(reason)) as string[]
-    reasons.forEach((word, rank) => {
-      cards[rank]![name] = word
+    let refusal: Refusal | null = null
+    if (outcome instanceof OnecopyError) {
+      refused(link, name, outcome.message)
+      const { code, message, errno, syscall } = outcome
+      refusal = { code, reason: message, errno, syscall }
+    } else {
+      opened.push(outcome)
+    }
+    const refusals = (await link.allgather(refusal)) as (Refusal | null)[]
+    refusals.forEach((each, rank) => {
+      cards[rank]![name] = each
     })
     if (everyPairReached(cards)) break
   }
@@ -54,13 +74,14 @@ export async function openRoutes(link: JobLink, kinds: readonly TransportKind[])
   }
 }
 
+/** The transport, or why this rank cannot use it. */
 async function tryOpen(
   link: JobLink,
   provider: TransportProvider | undefined,
   descriptor: number | null,
   data: unknown,
-): Promise<Transport | string> {
-  if (provider === undefined) return 'not known to this version of onecopy'
+): Promise<Transport | OnecopyError> {
+  if (provider === undefined) return new OnecopyError('ERR_UNAVAILABLE', 'not known to this version of onecopy')
   const job: TransportJob = {
     rank: link.rank,
     size: link.size,
@@ -76,7 +97,7 @@ async function tryOpen(
     return await provider.open(job)
   } catch (error) {
     if (!(error instanceof OnecopyError)) throw error
-    return error.message
+    return error
   }
 }
 
@@ -95,7 +116,7 @@ function refused(link: JobLink, name: string, reason: string): void {
 
 /** Names that both ranks have open, in order of preference. */
 function common(cards: readonly RouteCard[], a: number, b: number): string[] {
-  return Object.keys(cards[a]!).filter((name) => cards[a]![name] === '' && cards[b]![name] === '')
+  return Object.keys(cards[a]!).filter((name) => cards[a]![name] === null && cards[b]![name] === null)
 }
 
 function haveCommon(cards: readonly RouteCard[], a: number, b: number): boolean {
@@ -107,7 +128,7 @@ function everyPairReached(cards: readonly RouteCard[]): boolean {
   const kinds = new Map(
     cards.map((card) => [
       Object.keys(card)
-        .filter((name) => card[name] === '')
+        .filter((name) => card[name] === null)
         .join(),
       card,
     ]),
@@ -117,11 +138,16 @@ function everyPairReached(cards: readonly RouteCard[]): boolean {
 }
 
 function unreachable(from: number, to: number, cards: readonly RouteCard[]): OnecopyError {
-  const reasons = [from, to].flatMap((rank) =>
-    Object.entries(cards[rank]!)
-      .filter(([, reason]) => reason !== '')
-      .map(([name, reason]) => `${name} on rank ${rank}: ${reason}`),
+  const refusals = [from, to].flatMap((rank) =>
+    Object.entries(cards[rank]!).flatMap(([name, refusal]) => (refusal === null ? [] : [{ name, rank, ...refusal }])),
   )
+  const reasons = refusals.map(({ name, rank, reason }) => `${name} on rank ${rank}: ${reason}`)
   const why = reasons.length > 0 ? reasons.join('; ') : 'no transport was allowed'
-  return new OnecopyError('ERR_UNAVAILABLE', `no transport connects ranks ${from} and ${to}. ${why}`, { rank: to })
+  const message = `no transport connects ranks ${from} and ${to}. ${why}`
+  const [first] = refusals
+  if (first === undefined || refusals.some(({ code }) => code !== first.code)) {
+    return new OnecopyError('ERR_UNAVAILABLE', message, { rank: to })
+  }
+  const { code, errno, syscall } = first
+  return new OnecopyError(code, message, { rank: to, errno, syscall })
 }

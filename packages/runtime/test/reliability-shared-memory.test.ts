@@ -1,7 +1,9 @@
 // RELIABILITY.md, rows 32 to 35: shared memory that is small, full, forbidden or too much to ask for.
 import assert from 'node:assert/strict'
+import type { RunningCommand } from './support/command.js'
 import { withoutRoom, withoutSharedMemory, withSharedMemory } from './support/namespace.js'
 import {
+  addressSpaceEnvironment,
   noticesOf,
   reportsOf,
   requireCommand,
@@ -17,6 +19,7 @@ import { canFilter } from './support/system-call-filter.js'
 
 const NO_MEMFD = { call: 'memfd_create', answer: 'ENOSYS' } as const
 const MAP_SHARED = 1
+const MIB = 2 ** 20
 /** How a shared mapping is asked for: by its flags, the fourth argument. */
 const SHARED_MAPPING = { argument: 3, value: MAP_SHARED } as const
 const ONCE: TrafficOptions = { rounds: 1 }
@@ -100,17 +103,66 @@ for (const uid of USERS) {
       assert.deepEqual(one?.transports, ['pipe', 'self', 'pipe'])
       assert.match(run.stderr, /^onecopy: cma cannot be used by rank 1: .*mmap.*ENOMEM/m)
       assert.equal(noticesOf(run).length, 1, run.stderr)
-      const refused = await runTraffic(held.room, { ...ONCE, ...user, filter, flags: ['-t', 'cma'] })
-      assert.equal(refused.exitCode, 1, refused.stderr)
-      assert.match(refused.stderr, /ERR_UNAVAILABLE|ERR_NO_SHM/)
     })
 
-    it('cannot be reserved by one rank: the job ends with the reason', async () => {
-      const filter = { ranks: [1], rules: [{ call: 'fallocate', answer: 'ENOSPC' }] } as const
-      const run = await runTraffic(held.room, { ...ONCE, ...user, filter })
-      assert.equal(run.exitCode, 1, run.stderr)
-      assert.match(run.stderr, /ERR_NO_SHM/)
-      assert.match(run.stderr, /fallocate of \d+ bytes in the ring from rank 1 to rank \d: ENOSPC/)
+    it('cannot be mapped by one rank, and nothing else is allowed: no rank starts, and each hears why', async () => {
+      const filter = { ranks: [1], rules: [{ call: 'mmap', answer: 'ENOMEM', where: SHARED_MAPPING }] } as const
+      // All of what everybody says, not the first one's words only.
+      for (const log of ['info', 'debug']) {
+        const flags = ['-t', 'cma', '--log', log]
+        const run = await runTraffic(held.room, { ...ONCE, ...user, filter, flags })
+        assertNoSharedMemory(
+          run,
+          /: no transport connects ranks \d and \d\. cma on rank 1: .*mmap of \d+ bytes .*: ENOMEM$/m,
+        )
+        assert.match(run.stderr, /errno: 12,\n\s+syscall: 'mmap'/)
+      }
     })
+
+    it('has no room in one rank’s address space: no rank starts, and each hears why', async function () {
+      requireCommand(this, 'prlimit', '--version')
+      const env = { ...addressSpaceEnvironment({ rank: 1, bytesMore: 256 * MIB }), ONECOPY_RING_BYTES: `${256 * MIB}` }
+      const run = await runTraffic(held.room, {
+        ...ONCE,
+        ...user,
+        env,
+        size: 2,
+        flags: ['-t', 'cma', '--log', 'debug'],
+      })
+      assertNoSharedMemory(
+        run,
+        /: no transport connects ranks \d and \d\. cma on rank 1: .*mmap of \d+ bytes .*: ENOMEM$/m,
+      )
+      const healthy = await runTraffic(held.room, { ...ONCE, ...user, env, size: 2 })
+      assert.deepEqual(
+        reportsOf(healthy, 2).map(({ transports }) => transports),
+        [
+          ['self', 'pipe'],
+          ['pipe', 'self'],
+        ],
+      )
+    })
+
+    for (const flags of [[], ['-t', 'cma']]) {
+      it(`cannot be reserved by one rank: the job ends with the reason (${flags.join(' ') || 'any transport'})`, async () => {
+        const filter = { ranks: [1], rules: [{ call: 'fallocate', answer: 'ENOSPC' }] } as const
+        const run = await runTraffic(held.room, { ...ONCE, ...user, filter, flags })
+        assertNoSharedMemory(
+          run,
+          /: no shared memory: fallocate of \d+ bytes in the ring from rank 1 to rank \d: ENOSPC$/m,
+        )
+        assert.match(run.stderr, /errno: 28,\n\s+syscall: 'fallocate'/)
+      })
+    }
+
+    /** The job ended as a whole, with this code and no other, and in these words. */
+    function assertNoSharedMemory(run: RunningCommand, words: RegExp): void {
+      assert.equal(run.exitCode, 1, `${run.signal} ${run.stderr}`)
+      assert.equal(run.stdout, '')
+      assert.match(run.stderr, words)
+      const codes = [...run.stderr.matchAll(/ERR_\w+/g)].map(([code]) => code)
+      assert.deepEqual([...new Set(codes)], ['ERR_NO_SHM'], run.stderr)
+      assert.match(run.stderr, /^onecopy: rank \d failed: exit code 1$/m)
+    }
   })
 }

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import type { Context } from 'mocha'
 import type { LateFilter, TrafficReport } from '../ranks/reliability-traffic.js'
+import type { AddressSpace } from './address-space-preload.js'
 import { bundledScript } from './bundle.js'
 import type { CallFaults } from './call-faults.js'
 import { CleanRoom, until } from './clean.js'
@@ -89,6 +90,12 @@ let faultPreload: string | undefined
 export function filterEnvironment(plan: FilterPlan): NodeJS.ProcessEnv {
   preload ??= bundledScript('support/filter-preload.ts')
   return { OC_TEST_FILTER: JSON.stringify(plan), NODE_OPTIONS: `--import=file://${preload}` }
+}
+
+/** Environment that leaves one rank little address space. */
+export function addressSpaceEnvironment(space: AddressSpace): NodeJS.ProcessEnv {
+  const file = bundledScript('support/address-space-preload.ts')
+  return { OC_TEST_ADDRESS_SPACE: JSON.stringify(space), NODE_OPTIONS: `--import=file://${file}` }
 }
 
 /** Environment that makes the ranks' single copies fail as `faults` says. */
