@@ -34,3 +34,8 @@ export function withoutRoom(folder: string): string[] {
 export function withEmptied(folders: readonly string[]): string[] {
   return mounted(folders.map((folder) => `mount -t tmpfs tmpfs '${folder}'`).join('\n'))
 }
+
+/** With `file` in the place of each of these. */
+export function withReplaced(files: readonly string[], file: string): string[] {
+  return mounted(files.map((place) => `mount --bind "$0" '${place}'`).join('\n'), file)
+}
