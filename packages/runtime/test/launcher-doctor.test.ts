@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { CleanRoom } from './support/clean.js'
 import { runCommand } from './support/command.js'
+import { skipBecause } from './support/reliability.js'
 
 const denial = fileURLToPath(new URL('./support/deny-cma.cjs', import.meta.url))
 
@@ -9,7 +10,7 @@ describe('onecopy doctor', () => {
   let room: CleanRoom
 
   before(function () {
-    if (process.platform !== 'linux') this.skip()
+    if (process.platform !== 'linux') skipBecause(this, 'what is refused and why is told for Linux only')
   })
 
   beforeEach(() => {

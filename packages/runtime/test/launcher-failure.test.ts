@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { CleanRoom, until } from './support/clean.js'
 import { type CommandOptions, PLAIN_UID, RunningCommand, rankScript, runCommand } from './support/command.js'
+import { requireUser } from './support/reliability.js'
 
 const behaviour = rankScript('launcher-behaviour.ts')
 
@@ -12,7 +13,7 @@ for (const uid of [undefined, PLAIN_UID]) {
     let options: CommandOptions
 
     before(function () {
-      if (uid !== undefined && process.getuid?.() !== 0) this.skip()
+      requireUser(this, uid)
     })
 
     beforeEach(() => {
@@ -244,8 +245,7 @@ describe('a job that fails', () => {
     )
   })
 
-  it('tells when node itself does not come up', async function () {
-    if (process.getuid?.() !== 0) this.skip()
+  it('tells when node itself does not come up', async () => {
     const wrapper = path.join(room.folder, 'hang.sh')
     fs.writeFileSync(wrapper, '#!/bin/sh\nexec sleep 12\n', { mode: 0o755 })
     const run = await runCommand(['run', '-n', '2', '--start-timeout', '1', '--wrapper', wrapper, behaviour, 'plain'], {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
 import { PLAIN_UID, rankScript, rankSource, runCommand } from './support/command.js'
-import { skipBecause } from './support/reliability.js'
+import { requireUser, skipBecause } from './support/reliability.js'
 
 const behaviour = rankScript('launcher-behaviour.ts')
 
@@ -60,7 +60,8 @@ describe('onecopy run', () => {
     assert.notEqual(tokens[0], tokens[1])
   })
 
-  it('runs as a plain user', async () => {
+  it('runs as a plain user', async function () {
+    requireUser(this, PLAIN_UID)
     const run = await runCommand(['run', '-n', '2', behaviour, 'describe'], { env: room.env, uid: PLAIN_UID })
     assert.equal(run.exitCode, 0, run.stderr)
     assert.equal(run.stdout.trim().split('\n').length, 2)
@@ -145,7 +146,7 @@ describe('onecopy run', () => {
   })
 
   it('pins ranks to cores', async function () {
-    if (process.platform !== 'linux') this.skip()
+    if (process.platform !== 'linux') skipBecause(this, 'cores can be chosen on Linux only')
     const script = path.join(room.folder, 'cores.mjs')
     fs.writeFileSync(
       script,

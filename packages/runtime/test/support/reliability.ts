@@ -21,10 +21,15 @@ export function userName(uid: Uid): string {
   return uid === undefined ? 'this user' : `uid ${uid}`
 }
 
-/** Skips the test, saying why: mocha shows a reason only in a title. */
+/** Skips the test, or from a hook its whole suite, saying why: for the reporter, and in a test's title for mocha's own. */
 export function skipBecause(test: Context, reason: string): never {
-  const runnable = test.test as { title: string } | undefined
-  if (runnable !== undefined) runnable.title += ` (skipped: ${reason})`
+  const runnable = test.test as { type: string; title: string; parent?: object } | undefined
+  if (runnable?.type === 'hook') {
+    Object.assign(runnable.parent ?? {}, { skipReason: reason })
+  } else if (runnable !== undefined) {
+    Object.assign(runnable, { skipReason: reason })
+    runnable.title += ` (skipped: ${reason})`
+  }
   test.skip()
 }
 
