@@ -93,6 +93,49 @@ describe('launch', () => {
     assert.equal(text(), 'onecopy: rank 2 failed: exit code 3\n')
   })
 
+  describe('about a rank that never gets as far as the others', () => {
+    const early = { size: 2, stdout: 'ignore', stderr: 'ignore' } as const
+    const rows: [string, object, string, RegExp][] = [
+      [
+        'an error before init()',
+        { args: ['early-crash', '1'] },
+        'ERR_EARLY_EXIT',
+        /^rank 1 failed: exit code 1, before it called init\(\) \(ERR_EARLY_EXIT\)\n.*Error: broken before init\n +at /s,
+      ],
+      [
+        'an early end without an error',
+        { args: ['early-exit', '1'] },
+        'ERR_EARLY_EXIT',
+        /^rank 1 ended before it called init\(\): exit code 0; rank 0 failed: exit code 1\nnothing to do for me$/,
+      ],
+      [
+        'no call of init()',
+        { args: ['absent', '1'], startTimeout: 2 },
+        'ERR_START_TIMEOUT',
+        /^rank 1 did not call init\(\) within 2 s \(--start-timeout\)\nx{1,2048}\nstill thinking$/,
+      ],
+    ]
+    for (const [what, options, code, message] of rows) {
+      it(`names it and gives its last words: ${what}`, async () => {
+        const { error, exitCode } = await launch({ ...early, script: behaviour, env: room.env, ...options })
+        assert.equal(exitCode, 1)
+        assert.equal(error?.code, code)
+        assert.equal(error?.rank, 1)
+        assert.match(error?.message ?? '', message)
+        assert.ok((error?.message.length ?? 0) < 3000, 'the end of what it wrote, not all')
+      })
+    }
+
+    it('names it and gives its last words: a syntax error', async () => {
+      const script = path.join(room.folder, 'broken.mjs')
+      fs.writeFileSync(script, 'const = 1\n')
+      const { error, failedRank } = await launch({ ...early, script, env: room.env })
+      assert.equal(error?.code, 'ERR_EARLY_EXIT')
+      assert.equal(error?.rank, failedRank)
+      assert.match(error?.message ?? '', /^rank [01] failed: exit code 1, .*\n.*broken\.mjs:1\n.*SyntaxError: /s)
+    })
+  })
+
   it('ends the job when its signal fires', async () => {
     const controller = new AbortController()
     const stdout = new PassThrough()

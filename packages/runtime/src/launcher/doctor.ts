@@ -57,7 +57,9 @@ async function measure(name: string, detail: string, signals: SignalPassing): Pr
     signals.to(job)
     const result = await job.result
     if (result.error !== null) {
-      return { ...unmeasured, notices: stderr.text(), failure: `${result.error.message} (${result.error.code})` }
+      // The lines after the first are the rank's own, and stand among the notices.
+      const [failure] = result.error.message.split('\n')
+      return { ...unmeasured, notices: stderr.text(), failure: `${failure} (${result.error.code})` }
     }
     const { route, thresholds, measurements } = JSON.parse(stdout.text())
     return { ...unmeasured, route, thresholds, measurements, notices: stderr.text(), failure: null }

@@ -9,6 +9,12 @@ export interface ExchangeOptions {
   readonly onStartTimeout: (missing: readonly number[]) => void
 }
 
+/** Who ended too early, and how, in words. */
+export interface EarlyEnd {
+  readonly rank: number
+  readonly text: string
+}
+
 /**
  * The launcher's side of `JobLink.allgather`: collects one card per rank and round, and hands everybody all of them. A
  * round that can never be complete is refused to everyone who waits for it.
@@ -19,6 +25,7 @@ export class Exchange {
   /** The next round of each rank; a rank waits in round r when its next one is r+1 and r is the current round. */
   readonly #next: Int32Array
   readonly #ended = new Map<number, string>()
+  #earlyEnd: EarlyEnd | null = null
   #round = 0
   #arrived = 0
   #timer: NodeJS.Timeout | null = null
@@ -27,6 +34,11 @@ export class Exchange {
     this.#options = options
     this.#cards = new Array(options.size).fill(null)
     this.#next = new Int32Array(options.size)
+  }
+
+  /** The rank that ended while others waited for its card; null when there was none. */
+  get earlyEnd(): EarlyEnd | null {
+    return this.#earlyEnd
   }
 
   /** Whether `rank` has joined the job: it has given its first card. */
@@ -73,7 +85,8 @@ export class Exchange {
     for (const [rank, how] of this.#ended) {
       if ((this.#next[rank] as number) > this.#round) continue
       const when = this.joined(rank) ? 'before the job had started' : 'before it called init()'
-      this.#refuse('ERR_EARLY_EXIT', `rank ${rank} ended ${when}: ${how}`, rank)
+      this.#earlyEnd = { rank, text: `rank ${rank} ended ${when}: ${how}` }
+      this.#refuse('ERR_EARLY_EXIT', this.#earlyEnd.text, rank)
       return true
     }
     return false

@@ -8,7 +8,10 @@ export interface JobResult {
   readonly signal: string | null
   /** The rank that failed first; null when none did. */
   readonly failedRank: number | null
-  /** What went wrong, with its code; null when every rank ended well. */
+  /**
+   * What went wrong, with its code; null when every rank ended well. About a rank that failed, that did not come in time or
+   * that ended too early, the message goes on with the last lines it wrote on standard error.
+   */
   readonly error: OnecopyError | null
   /** How each rank's process ended; both null for one that could not be started. */
   readonly ranks: readonly { readonly rank: number; readonly exitCode: number | null; readonly signal: string | null }[]

@@ -27,6 +27,9 @@ const CULPRIT_MS = 150
 const OUTPUT_QUIET_MS = 60
 const OUTPUT_QUIET_WELL_MS = 500
 
+/** Errors whose cause a rank may have told on its standard error. */
+const ABOUT_A_RANK: ReadonlySet<ErrorCode> = new Set(['ERR_PROC_FAILED', 'ERR_EARLY_EXIT', 'ERR_START_TIMEOUT'])
+
 /** Exit code of a job that ran out of time: what timeout(1) gives. */
 const TIMEOUT_EXIT_CODE = 124
 
@@ -291,18 +294,27 @@ export class RunningJob implements RankEvents {
   }
 
   #declareFailed(process: RankProcess): void {
-    const code: ErrorCode = this.#exchange.joined(process.rank) ? 'ERR_PROC_FAILED' : 'ERR_EARLY_EXIT'
     const text = `rank ${process.rank} failed: ${this.#endText(process)}`
-    const error = new OnecopyError(code, text, {
+    const error = this.#failure(process, text)
+    // Its own words come first: what it still has in its pipe is read before we say that it failed.
+    const last = Promise.all([process.stdout?.finish(OUTPUT_QUIET_MS), process.stderr?.finish(OUTPUT_QUIET_MS)])
+    this.#said = Promise.all([this.#said, last]).then(() => this.#say(text))
+    this.#fail(process, error, exitCodeOf(process), process.signal)
+  }
+
+  #failure(process: RankProcess, text: string): OnecopyError {
+    const joined = this.#exchange.joined(process.rank)
+    const early = this.#exchange.earlyEnd
+    // It gave up because another one had ended, well, before the job had begun: that one is what the user has to look at.
+    if (joined && early !== null && early.rank !== process.rank) {
+      return new OnecopyError('ERR_EARLY_EXIT', `${early.text}; ${text}`, { rank: early.rank })
+    }
+    return new OnecopyError(joined ? 'ERR_PROC_FAILED' : 'ERR_EARLY_EXIT', text, {
       rank: process.rank,
       ...(process.exitCode === null ? {} : { exitCode: process.exitCode }),
       ...(process.signal === null ? {} : { signal: process.signal }),
       cause: process.startError ?? undefined,
     })
-    // Its own words come first: what it still has in its pipe is read before we say that it failed.
-    const last = Promise.all([process.stdout?.finish(OUTPUT_QUIET_MS), process.stderr?.finish(OUTPUT_QUIET_MS)])
-    this.#said = Promise.all([this.#said, last]).then(() => this.#say(text))
-    this.#fail(process, error, exitCodeOf(process), process.signal)
   }
 
   #fail(process: RankProcess, error: OnecopyError, exitCode: number, signal: string | null): void {
@@ -398,11 +410,20 @@ export class RunningJob implements RankEvents {
       exitCode: ending?.exitCode ?? 0,
       signal: ending?.signal ?? null,
       failedRank: ending?.failedRank ?? null,
-      error: ending?.error ?? null,
+      error: this.#withLastWords(ending?.error ?? null),
       ranks: this.#ranks.map(({ rank, exitCode, signal }) => ({ rank, exitCode, signal })),
       stats: this.#reports,
       milliseconds: performance.now() - this.#startedAt,
     })
+  }
+
+  /** Whoever called launch() may have sent the ranks' output elsewhere, or nowhere. */
+  #withLastWords(error: OnecopyError | null): OnecopyError | null {
+    if (error?.rank === undefined || !ABOUT_A_RANK.has(error.code)) return error
+    const words = this.#ranks[error.rank]?.stderr?.tail ?? ''
+    if (words === '') return error
+    const { code, message, rank, exitCode, signal, cause } = error
+    return new OnecopyError(code, `${message}\n${words}`, { rank, exitCode, signal, cause })
   }
 
   #reportSuppressed(): void {

@@ -147,7 +147,10 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     stay()
   },
   'early-exit': async () => {
-    if (chosen) process.exit(0)
+    if (chosen) {
+      console.error('nothing to do for me')
+      process.exit(0)
+    }
     await link.allgather(null)
   },
   'early-crash': async () => {
@@ -155,7 +158,10 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     await link.allgather(null)
   },
   absent: async () => {
-    if (chosen) return void setTimeout(() => {}, LIFE_MS)
+    if (chosen) {
+      console.error(`${'x'.repeat(60_000)}\nstill thinking`)
+      return void setTimeout(() => {}, LIFE_MS)
+    }
     await link.allgather(null)
   },
   plain: () => console.log(`rank ${link.rank}`),
