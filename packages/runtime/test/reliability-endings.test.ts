@@ -1,4 +1,4 @@
-// RELIABILITY.md, rows 1, 5, 6, 8 and 9: ranks that are killed, crash, or leave while others wait for them.
+// RELIABILITY.md, rows 1 and 5 to 9: ranks that are killed, crash, fail or leave while others wait for them.
 import assert from 'node:assert/strict'
 import type { Told } from './ranks/reliability-endings.js'
 import { bundledScript } from './support/bundle.js'
@@ -12,7 +12,7 @@ const seed = Number(process.env.ONECOPY_TEST_SEED ?? Date.now() % 1_000_000)
 
 /** What calls failed with, by rank. */
 function toldBy(run: RunningCommand): Told[] {
-  return [...run.stdout.matchAll(/^told (.*)$/gm)].map((line) => JSON.parse(line[1] as string) as Told)
+  return [...run.stdout.matchAll(/^(?:\[\d+\] )?told (.*)$/gm)].map((line) => JSON.parse(line[1] as string) as Told)
 }
 
 /** Every rank's process, by rank, once all are about to wait. */
@@ -110,6 +110,34 @@ describe(`ranks that end while others wait (seed ${seed})`, () => {
           [0, 'ERR_PROC_FAILED', 2],
           [1, 'ERR_PROC_FAILED', 2],
         ])
+      })
+    }
+
+    const failures: [string, number, boolean][] = [
+      ['throw', 1, true],
+      ['reject', 1, true],
+      ['exit', 3, false],
+    ]
+    for (const [how, exitCode, hasStack] of failures) {
+      it(`shows first how a rank failed, and nobody else’s noise: ${how} (${face})`, async () => {
+        const env = { ...held.room.env, OC_TEST_FAILURE: how, ONECOPY_LOG: undefined }
+        const run = await runCommand(['run', '-n', '3', '--label', script, 'fail', face, '1'], { env })
+        assert.equal(run.exitCode, exitCode, run.stderr)
+        const told = toldBy(run).map(({ rank, code, failed }) => [rank, code, failed])
+        assert.deepEqual(told.sort(), [
+          [0, 'ERR_PROC_FAILED', 1],
+          [2, 'ERR_PROC_FAILED', 1],
+        ])
+        const lines = run.stderr.trimEnd().split('\n')
+        const verdict = lines.indexOf(`onecopy: rank 1 failed: exit code ${exitCode}`)
+        const words = lines.slice(0, verdict)
+        for (const line of words) assert.match(line, /^\[1\]/, run.stderr)
+        const stack = words.findIndex((line) => /^\[1\] Error: the first failure$/.test(line))
+        if (hasStack) assert.match(words[stack + 1] ?? '', /^\[1\] +at .*reliability-endings\.mjs/, run.stderr)
+        else assert.deepEqual(words, [])
+        // What is left is the launcher's own.
+        assert.equal(lines.length, verdict + 2, run.stderr)
+        assert.match(lines[verdict + 1] as string, /^onecopy: \d+ lines that other ranks wrote on stderr after that/)
       })
     }
 

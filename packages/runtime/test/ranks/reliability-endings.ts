@@ -17,6 +17,7 @@ export interface Told {
 type Verbs = Pick<Communicator, 'barrier' | 'recv' | 'send' | 'ssend' | 'probe' | 'allreduce'>
 
 const MIB = 1024 * 1024
+
 const [, , what, face, ...chosenTexts] = process.argv
 const chosen = chosenTexts.map(Number)
 const world = await init()
@@ -66,6 +67,18 @@ const BEHAVIOURS: Record<string, () => Promise<void>> = {
         assertBytes(got, bytes, `message ${message}`)
         fs.writeSync(1, `whole ${message}\n`)
       }
+    }
+  },
+  /** The chosen rank fails in the way of a script; the others wait for it, and are loud about it. */
+  fail: async () => {
+    world.sync.barrier()
+    if (chosen.includes(rank)) return fail(process.env.OC_TEST_FAILURE as string)
+    try {
+      await verbs.barrier()
+    } catch (error) {
+      await tell('barrier', () => Promise.reject(error))
+      console.error(`rank ${rank} will not have it`)
+      throw error
     }
   },
   /** The chosen ranks end by a fault of their own while the others wait. */
@@ -169,6 +182,13 @@ async function ringWithout(missing: number, rounds: number): Promise<void> {
     await sending
   }
   fs.writeSync(1, `ring ${rank} right\n`)
+}
+
+function fail(how: string): void | Promise<void> {
+  if (how === 'throw') throw new Error('the first failure')
+  if (how === 'exit') process.exit(3)
+  void Promise.reject(new Error('the first failure'))
+  return new Promise(() => setTimeout(() => {}, 60_000))
 }
 
 function crash(how: string): void {
