@@ -1,10 +1,12 @@
-// RELIABILITY.md, rows 1 and 5 to 9: ranks that are killed, crash, fail or leave while others wait for them.
+// RELIABILITY.md, rows 1, 5 to 10: ranks that are killed, crash, fail or leave while others wait for them, and a launcher that
+// is killed.
 import assert from 'node:assert/strict'
 import type { Told } from './ranks/reliability-endings.js'
 import { bundledScript } from './support/bundle.js'
 import { RunningCommand, runCommand } from './support/command.js'
 import { Random } from './support/random.js'
-import { allAsleep, noticesOf, useCleanRoom } from './support/reliability.js'
+import { allAsleep, filterEnvironment, noticesOf, skipBecause, useCleanRoom } from './support/reliability.js'
+import { canFilter } from './support/system-call-filter.js'
 
 const script = bundledScript('ranks/reliability-endings.ts')
 const FACES = ['sync', 'async'] as const
@@ -211,5 +213,38 @@ describe(`ranks that end while others wait (seed ${seed})`, () => {
       ])
       for (const rank of [0, 2]) assert.match(run.stdout, new RegExp(`^ring ${rank} right$`, 'm'))
     })
+  }
+})
+
+const PR_SET_PDEATHSIG = 1
+/** Ranks without the kernel's own help against outliving the launcher. */
+const NO_DEATH_SIGNAL = {
+  rules: [{ call: 'prctl', answer: 'EPERM', where: { argument: 0, value: PR_SET_PDEATHSIG } }],
+} as const
+
+describe(`ranks whose launcher is killed (seed ${seed})`, () => {
+  const held = useCleanRoom()
+  const random = new Random(seed)
+
+  for (const refused of [false, true]) {
+    for (const [what, face, doing] of [
+      ['recv', 'async', 'idle in an await'],
+      ['recv', 'sync', 'parked in a blocking call'],
+      ['spin', 'sync', 'busy in blocking calls'],
+      ['copy', 'sync', 'in a long copy, blocking'],
+      ['copy', 'async', 'in a long copy, awaiting'],
+    ] as const) {
+      it(`are gone, and all else with them: ${doing}${refused ? ', no death signal' : ''}`, async function () {
+        if (refused && !canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
+        const env = { ...held.room.env, ...(refused ? filterEnvironment(NO_DEATH_SIGNAL) : {}) }
+        const run = new RunningCommand(['run', '-n', '2', script, what, face], { env })
+        const pids = await readyPids(run, 2)
+        if (what === 'recv') await allAsleep(pids)
+        if (what === 'copy') await run.printed(/copied \d+/, 2)
+        await new Promise((resolve) => setTimeout(resolve, random.between(0, 60)))
+        process.kill(run.pid, 'SIGKILL')
+        await held.room.assertClean(2000)
+      })
+    }
   }
 })

@@ -14,10 +14,11 @@ export interface Told {
   readonly message: string
 }
 
-type Verbs = Pick<Communicator, 'barrier' | 'recv' | 'send' | 'ssend' | 'probe' | 'allreduce'>
+type Verbs = Pick<Communicator, 'barrier' | 'recv' | 'send' | 'ssend' | 'sendrecvInto' | 'probe' | 'allreduce'>
 
 const MIB = 1024 * 1024
-
+/** Long enough that a job that is interrupted at any moment is interrupted in a copy; twice this is a rank's memory. */
+const COPY_BYTES = 200 * MIB
 const [, , what, face, ...chosenTexts] = process.argv
 const chosen = chosenTexts.map(Number)
 const world = await init()
@@ -67,6 +68,22 @@ const BEHAVIOURS: Record<string, () => Promise<void>> = {
         assertBytes(got, bytes, `message ${message}`)
         fs.writeSync(1, `whole ${message}\n`)
       }
+    }
+  },
+  /** Short messages in turn, for ever: no rank ever sleeps. */
+  spin: async () => {
+    const view = new Uint8Array(8)
+    ready()
+    for (;;) await verbs.sendrecvInto(new Uint8Array(8), next, view, (rank - 1 + size) % size)
+  },
+  /** Long messages both ways at once, for ever. */
+  copy: async () => {
+    const data = filledBytes(COPY_BYTES, 5)
+    const view = new Uint8Array(COPY_BYTES)
+    ready()
+    for (let round = 0; ; round++) {
+      await verbs.sendrecvInto(data, next, view, (rank - 1 + size) % size)
+      fs.writeSync(1, `copied ${round}\n`)
     }
   },
   /** The chosen rank fails in the way of a script; the others wait for it, and are loud about it. */
