@@ -93,6 +93,27 @@ describe('the packed packages, in an empty folder', function () {
     })
   }
 
+  for (const [kind, name, first] of [
+    ['import', 'launch.mjs', "import { launch } from 'onecopy'"],
+    ['require', 'launch.cjs', "const { launch } = require('onecopy')"],
+  ] as const) {
+    it(`launches a job from a program that uses ${kind}`, () => {
+      write('rank.cjs', RANK_CJS)
+      const call = `launch({ size: 2, script: 'rank.cjs' }).then(({ exitCode, ranks }) => console.log(exitCode, ranks.length))`
+      write(name, `${first}\n${call}\n`)
+      assert.equal(run(folder, process.execPath, name), 'got Float64Array(3) [ 1, 2, 3 ]\n0 2\n')
+    })
+
+    it(`gets the errors of launch() as errors it can test for, with ${kind}`, () => {
+      write('broken.cjs', "throw new Error('broken before init')\n")
+      const names = first.replace('launch', 'launch, OnecopyError')
+      const call = `launch({ size: 1, script: 'broken.cjs', stderr: 'ignore' }).then(({ error }) =>
+        console.log(error instanceof OnecopyError, error.code, error.message.includes('broken before init')))`
+      write(name, `${names}\n${call}\n`)
+      assert.equal(run(folder, process.execPath, name), 'true ERR_EARLY_EXIT true\n')
+    })
+  }
+
   it('gives a script without a launcher a world of one, by import and by require', () => {
     write('alone.mjs', `import { init } from 'onecopy'\nconst w = await init()\nconsole.log(w.rank, w.size)\n`)
     write('alone.cjs', `require('onecopy').init().then((w) => console.log(w.rank, w.size))\n`)
