@@ -34,11 +34,16 @@ export function bundledScript(name: string): string {
   )
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-script-'))
   fs.chmodSync(folder, 0o755)
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
   const script = path.join(folder, path.basename(name).replace(/\.ts$/, '.mjs'))
   fs.writeFileSync(script, placed)
+  // One listener for all: node warns of a leak when there are more than ten.
+  if (scripts.size === 0) process.once('exit', removeScripts)
   scripts.set(name, script)
   return script
+}
+
+function removeScripts(): void {
+  for (const script of scripts.values()) fs.rmSync(path.dirname(script), { recursive: true, force: true })
 }
 
 function placeOf(specifier: string): string {
