@@ -13,8 +13,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { encode } from 'fast-png'
 import { type Communicator, init, type PersistentRequest, PROC_NULL, SUM } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
-import { shareOf } from './support/shares.js'
+import { integerArgument } from './support/arguments.ts'
+import { shareOf } from './support/shares.ts'
 
 /** The share of the difference to its neighbours' mean that a cell moves per step; the scheme is stable up to 1. */
 const RATE = 0.9

@@ -5,7 +5,7 @@
  *   npx onecopy run -n 4 examples/pi.ts 10000000
  */
 import { init, SUM } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
+import { integerArgument } from './support/arguments.ts'
 
 const world = await init()
 const rectangles = integerArgument(world, 0, { name: 'rectangles', fallback: 10_000_000, min: 1, max: 1e10 })

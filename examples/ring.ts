@@ -5,7 +5,7 @@
  *   npx onecopy run -n 4 examples/ring.ts 10000
  */
 import { init } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
+import { integerArgument } from './support/arguments.ts'
 
 const world = await init()
 const laps = integerArgument(world, 0, { name: 'laps', fallback: 10_000, min: 1, max: 100_000_000 })

@@ -6,7 +6,7 @@
  *   npx onecopy run -n 4 examples/server.ts 1000
  */
 import { type Communicator, init } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
+import { integerArgument } from './support/arguments.ts'
 
 interface Query {
   readonly key: string

@@ -7,8 +7,8 @@
  *   npx onecopy run -n 4 examples/sort.ts 10000000
  */
 import { init, LAND, SUM } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
-import { shareOf } from './support/shares.js'
+import { integerArgument } from './support/arguments.ts'
+import { shareOf } from './support/shares.ts'
 
 const SAMPLES_PER_RANK = 64
 const SEED = 20_240_901

@@ -6,7 +6,7 @@
  *   npx onecopy run -n 4 examples/task-farm.ts 1000000
  */
 import { ANY_SOURCE, type Communicator, init } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
+import { integerArgument } from './support/arguments.ts'
 
 interface Task {
   readonly from: number

@@ -11,10 +11,10 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ANY_SOURCE, type Communicator, init, type Request } from 'onecopy'
-import { ADD_TALLIES, Counter } from './word-count/counter.js'
-import { type ListedFile, type Listing, listFiles } from './word-count/list-files.js'
-import { ProgressBar } from './word-count/progress-bar.js'
-import { type Measured, report } from './word-count/report.js'
+import { ADD_TALLIES, Counter } from './word-count/counter.ts'
+import { type ListedFile, type Listing, listFiles } from './word-count/list-files.ts'
+import { ProgressBar } from './word-count/progress-bar.ts'
+import { type Measured, report } from './word-count/report.ts'
 
 const BATCH_BYTES = 1024 * 1024
 const BATCH_FILES = 64

@@ -4,8 +4,8 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { decode } from 'fast-png'
-import { solvePlate } from './support/plate.js'
-import { found, linesOf, ROOT, run, runThrough } from './support/run-example.js'
+import { solvePlate } from './support/plate.ts'
+import { found, linesOf, ROOT, run, runThrough } from './support/run-example.ts'
 
 const RANK_COUNTS = [2, 3]
 /** Starting ranks takes most of the time, on a busy machine several seconds. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { ERROR_CODES } from 'onecopy'
-import { ROOT, run } from './support/run-example.js'
+import { ROOT, run } from './support/run-example.ts'
 
 const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')
 

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import fs from 'node:fs'
 import path from 'node:path'
 import { Operation } from 'onecopy'
-import { FILE_BYTES_MAX } from './list-files.js'
-import { type PackedTable, WordTable } from './word-table.js'
+import { FILE_BYTES_MAX } from './list-files.ts'
+import { type PackedTable, WordTable } from './word-table.ts'
 
 /** A text has no NUL in its beginning; what has one is binary, and need not be looked at any further. */
 const LOOK_BYTES = 8192

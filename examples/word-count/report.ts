@@ -1,8 +1,8 @@
 import os from 'node:os'
 import type { Statistics } from 'onecopy'
-import type { Tally } from './counter.js'
-import { FILE_BYTES_MAX, type Listing } from './list-files.js'
-import { WordTable } from './word-table.js'
+import type { Tally } from './counter.ts'
+import { FILE_BYTES_MAX, type Listing } from './list-files.ts'
+import { WordTable } from './word-table.ts'
 
 const MEGABYTE = 1e6
 const TOP_WORDS = 20

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { ANY_SOURCE, type Communicator, init, OnecopyError, SUM, type SyncCommunicator } from 'onecopy'
-import { assertBytes, filledBytes } from '../support/payload.js'
+import { assertBytes, filledBytes } from '../support/payload.ts'
 
 /** What a call of a survivor failed with. */
 export interface Told {

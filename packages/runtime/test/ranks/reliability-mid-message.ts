@@ -6,9 +6,9 @@
 //     pieces      a message of 5000 pieces, and one of 5000 pieces that travel inside the packed value
 import assert from 'node:assert/strict'
 import { init, OnecopyError } from 'onecopy'
-import { FAULT_SWITCH, type FaultSwitch } from '../support/call-faults.js'
-import { assertBytes, filledBytes } from '../support/payload.js'
-import { type Answer, installFilter } from '../support/system-call-filter.js'
+import { FAULT_SWITCH, type FaultSwitch } from '../support/call-faults.ts'
+import { assertBytes, filledBytes } from '../support/payload.ts'
+import { type Answer, installFilter } from '../support/system-call-filter.ts'
 
 const MIB = 1024 * 1024
 const BOTH_CALLS = ['process_vm_readv', 'process_vm_writev'] as const

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type Communicator, init, SUM } from 'onecopy'
-import { assertBytes, filledBytes } from '../support/payload.js'
-import { type Answer, type FilterRule, installFilter } from '../support/system-call-filter.js'
+import { assertBytes, filledBytes } from '../support/payload.ts'
+import { type Answer, type FilterRule, installFilter } from '../support/system-call-filter.ts'
 
 /** A filter that comes down on some ranks in the middle of the run. */
 export interface LateFilter {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Random } from './random.js'
+import { Random } from './random.ts'
 
 /** What a payload is made of; the same words give the same payload, on every rank. */
 export interface PayloadPlan {
