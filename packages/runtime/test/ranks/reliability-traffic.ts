@@ -68,6 +68,8 @@ assert.ok(
 const { bytesSingleCopy, bytesStreamed } = world.statistics
 const transports = Array.from({ length: size }, (_, peer) => world.transport(peer))
 const report: TrafficReport = { rank, hash: chain.digest('hex'), transports, bytesSingleCopy, bytesStreamed }
+// Of a rank that has ended there is no transport to name: nobody ends before all have looked.
+await world.barrier()
 console.log(JSON.stringify(report))
 
 function withPid({ call, answer, peer }: LateFilter['rules'][number]): FilterRule {
