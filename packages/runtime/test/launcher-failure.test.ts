@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
+import { bundledScript } from './support/bundle.js'
 import { CleanRoom, until } from './support/clean.js'
-import { type CommandOptions, PLAIN_UID, RunningCommand, rankScript, runCommand } from './support/command.js'
+import { type CommandOptions, PLAIN_UID, RunningCommand, runCommand } from './support/command.js'
 import { requireUser } from './support/reliability.js'
 
-const behaviour = rankScript('launcher-behaviour.ts')
+const behaviour = bundledScript('ranks/launcher-behaviour.ts')
 
 for (const uid of [undefined, PLAIN_UID]) {
   describe(`a job that fails, as ${uid === undefined ? 'this user' : `uid ${uid}`}`, () => {

@@ -6,10 +6,10 @@ import { Worker } from 'node:worker_threads'
 import { makeJobDirectory, removeJobDirectory } from '../dist/launcher/job-directory.js'
 import { launch } from '../dist/launcher/launch.js'
 import { processStartTime } from '../dist/launcher/process-identity.js'
+import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
-import { rankScript } from './support/command.js'
 
-const behaviour = rankScript('launcher-behaviour.ts')
+const behaviour = bundledScript('ranks/launcher-behaviour.ts')
 
 describe('launch', () => {
   let room: CleanRoom

@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
-import { PLAIN_UID, rankScript, rankSource, runCommand } from './support/command.js'
+import { PLAIN_UID, rankSource, runCommand } from './support/command.js'
 import { requireUser, skipBecause } from './support/reliability.js'
 
-const behaviour = rankScript('launcher-behaviour.ts')
+const behaviour = bundledScript('ranks/launcher-behaviour.ts')
 
 describe('onecopy run', () => {
   let room: CleanRoom

@@ -6,8 +6,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 
 const require = createRequire(import.meta.url)
-/** Made once per name and process, and removed with it. */
+/** Each is made once per process. */
 const scripts = new Map<string, string>()
+/** Where they lie; there once the first is made, and removed with the process. */
+let folder: string | undefined
 
 /**
  * Gives the path of a script of this folder's tests as one plain JavaScript module, with its relative imports in it and its
@@ -32,18 +34,18 @@ export function bundledScript(name: string): string {
     /(^import [^"\n]*|^\} from |\bimport\()"([^".][^"]*)"/gm,
     (_, head: string, specifier: string) => `${head}"${placeOf(specifier)}"`,
   )
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-script-'))
-  fs.chmodSync(folder, 0o755)
+  folder ??= makeFolder()
   const script = path.join(folder, path.basename(name).replace(/\.ts$/, '.mjs'))
   fs.writeFileSync(script, placed)
-  // One listener for all: node warns of a leak when there are more than ten.
-  if (scripts.size === 0) process.once('exit', removeScripts)
   scripts.set(name, script)
   return script
 }
 
-function removeScripts(): void {
-  for (const script of scripts.values()) fs.rmSync(path.dirname(script), { recursive: true, force: true })
+function makeFolder(): string {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-scripts-'))
+  fs.chmodSync(made, 0o755)
+  process.once('exit', () => fs.rmSync(made, { recursive: true, force: true }))
+  return made
 }
 
 function placeOf(specifier: string): string {

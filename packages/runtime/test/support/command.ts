@@ -1,9 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import fs from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { transformSync } from 'esbuild'
 import { until } from './clean.js'
 
 const BIN = fileURLToPath(new URL('../../bin/onecopy.mjs', import.meta.url))
@@ -93,21 +89,6 @@ export async function runCommand(args: readonly string[], options: CommandOption
   const command = new RunningCommand(args, options)
   await command.ended
   return command
-}
-
-/**
- * Gives the path of a script for ranks, without its types: most tests are not about TypeScript, and a rank that loads tsx
- * takes five times as long to start. The script may import types only.
- */
-export function rankScript(name: string): string {
-  const source = rankSource(name)
-  const { code } = transformSync(fs.readFileSync(source, 'utf8'), { loader: 'ts', format: 'esm', target: 'node20' })
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-ranks-'))
-  fs.chmodSync(folder, 0o755)
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-  const script = path.join(folder, name.replace(/\.ts$/, '.mjs'))
-  fs.writeFileSync(script, code)
-  return script
 }
 
 /** Gives the path of a script for ranks as it is. */
