@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
 import { PLAIN_UID, rankSource, runCommand } from './support/command.js'
@@ -49,6 +51,54 @@ describe('onecopy run', () => {
     const run = await runCommand(['run', '-n', '2', rankSource('launcher-behaviour.ts'), 'plain'], { env: room.env })
     assert.equal(run.exitCode, 0, run.stderr)
     assert.deepEqual(run.stdout.trim().split('\n').sort(), ['rank 0', 'rank 1'])
+  })
+
+  it('says why Node cannot load a TypeScript file by itself, and how tsx can', async function () {
+    if (!(process.features as { typescript?: unknown }).typescript) {
+      if (this.test !== undefined) Object.assign(this.test, { skipReason: 'this Node strips no types by itself' })
+      this.skip()
+    }
+    fs.writeFileSync(path.join(room.folder, 'package.json'), '{ "type": "module" }')
+    fs.writeFileSync(
+      path.join(room.folder, 'other.ts'),
+      'export type Text = string\nexport const text: Text = "loaded"\n',
+    )
+    const rows: [string, string, RegExp][] = [
+      [
+        'js',
+        `import { text } from './other.js'\nconsole.log(text)\n`,
+        /there is only other\.ts: import other\.ts, or let tsx/,
+      ],
+      [
+        'bare',
+        `import { text } from './other'\nconsole.log(text)\n`,
+        /there is only other\.ts: import other\.ts, or let tsx/,
+      ],
+      ['enum', `enum Text { loaded }\nconsole.log(Text[0])\n`, /no enum, .*; or let tsx translate/],
+      [
+        'type',
+        `import { Text, text } from './other.ts'\nconsole.log(text as Text)\n`,
+        /'import type' for types; or let tsx/,
+      ],
+    ]
+    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+    for (const [name, text, advice] of rows) {
+      const script = path.join(room.folder, `${name}.ts`)
+      fs.writeFileSync(script, text)
+      const failed = await runCommand(['run', '-n', '2', script], { env: room.env })
+      assert.equal(failed.exitCode, 1, name)
+      assert.match(failed.stderr, advice)
+      const cured = await runCommand(['run', '-n', '2', `--node-arg=--import=${tsx}`, script], { env: room.env })
+      assert.equal(cured.stdout, 'loaded\nloaded\n', cured.stderr)
+    }
+    // What is no matter of stripping gets no such advice.
+    const script = path.join(room.folder, 'wrong.ts')
+    for (const text of ['const = 1', `import './nowhere.js'`, `JSON.parse('{')`, `throw new SyntaxError('mine')`]) {
+      fs.writeFileSync(script, text)
+      const failed = await runCommand(['run', '-n', '2', script], { env: room.env })
+      assert.equal(failed.exitCode, 1, text)
+      assert.doesNotMatch(failed.stderr, /tsx/)
+    }
   })
 
   it('keeps the token out of arguments and environment, and gives each job another one', async () => {

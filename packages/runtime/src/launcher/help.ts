@@ -29,7 +29,7 @@ Environment (a flag wins over it):
 export function runHelp(): string {
   return `
 Options come before the script; everything after it is the script's own. Scripts may be .js, .mjs, .cjs, or .ts (by Node's
-own type stripping where it has it, else by tsx if it is installed).
+own type stripping where it has it, else by tsx if it is installed; --node-arg=--import=tsx takes tsx in any case).
 
 Several programs in one job (MPMD), numbered through: rank 0 and 1 run a.ts, rank 2 runs b.ts:
   $ onecopy run -n 2 a.ts input.txt : -n 1 b.ts

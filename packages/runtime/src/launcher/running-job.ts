@@ -7,7 +7,7 @@ import { abortText, type LauncherMessage, type RankMessage } from './control-mes
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import type { JobResult } from './job-result.js'
 import type { JobOptions } from './launch-options.js'
-import { scriptNodeArgs } from './node-command.js'
+import { scriptNodeArgs, typeStrippingAdvice } from './node-command.js'
 import { OutputSink } from './output.js'
 import { bootUrl, inheritTransports, rankCommand } from './rank-command.js'
 import { type RankEvents, RankProcess } from './rank-process.js'
@@ -298,7 +298,11 @@ export class RunningJob implements RankEvents {
     const error = this.#failure(process, text)
     // Its own words come first: what it still has in its pipe is read before we say that it failed.
     const last = Promise.all([process.stdout?.finish(OUTPUT_QUIET_MS), process.stderr?.finish(OUTPUT_QUIET_MS)])
-    this.#said = Promise.all([this.#said, last]).then(() => this.#say(text))
+    this.#said = Promise.all([this.#said, last]).then(() => {
+      this.#say(text)
+      const advice = typeStrippingAdvice(this.#options, process.stderr?.tail ?? '')
+      if (advice !== null) this.#say(advice)
+    })
     this.#fail(process, error, exitCodeOf(process), process.signal)
   }
 
