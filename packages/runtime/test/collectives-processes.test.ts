@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
-import { rankSource, runCommand } from './support/command.js'
+import { runCommand } from './support/command.js'
 
-const script = rankSource('collectives.ts')
+const script = bundledScript('ranks/collectives.ts')
+/** Pipes know neither of these: with one of them set (npm test -- --matrix) they have had their turn without. */
+const onlyCma = process.env.ONECOPY_CMA !== undefined || process.env.ONECOPY_FFI !== undefined
 
 describe('collectives between processes', () => {
   let room: CleanRoom
@@ -19,7 +22,7 @@ describe('collectives between processes', () => {
     }
   })
 
-  for (const transport of ['cma', 'pipe']) {
+  for (const transport of onlyCma ? ['cma'] : ['cma', 'pipe']) {
     for (const size of [1, 2, 3, 4]) {
       for (const face of ['sync', 'async', 'mixed']) {
         it(`${size} ranks, ${face} face, over ${transport}`, async function () {

@@ -4,9 +4,10 @@ import os from 'node:os'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { launch } from 'onecopy'
+import { bundledScript } from './support/bundle.js'
 
-const script = fileURLToPath(new URL('./ranks/point-to-point.ts', import.meta.url))
-const leaving = fileURLToPath(new URL('./ranks/leaving.ts', import.meta.url))
+const script = bundledScript('ranks/point-to-point.ts')
+const leaving = bundledScript('ranks/leaving.ts')
 /** Both sides' memory of 2 GiB, and room for everybody else. */
 const HUGE_FREE_BYTES = 7 * 1024 ** 3
 const JOB_SECONDS = 60
@@ -79,7 +80,7 @@ describe('point to point between processes', function () {
 
   it('1 rank, and a process that nobody has launched', async () => {
     await run(1, 'async', 'types,values,crossing,early,mistakes,traffic,closed')
-    const args = ['--import=tsx', script, 'async', 'types,values,crossing,early,mistakes,traffic,closed']
+    const args = [script, 'async', 'types,values,crossing,early,mistakes,traffic,closed']
     assert.match(execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 }), /rank 0 is done/)
   })
 
