@@ -7,14 +7,17 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { fetchNode } from './fetch-node.mjs'
 
 const HELP = `npm test -- [group …] [options]
 
   group             transport, transport-cma, transport-pipe, runtime, examples, bench; all of them by default
   --matrix          runs the tests that travel by whatever is there once more under each of the other ways
-                    (see VARIANTS in scripts/test.mjs): three minutes
+                    (see VARIANTS in scripts/test.mjs): two minutes
   --full-matrix     all of the runtime's and the examples' tests under each of them: half an hour
   --only-matrix     the matrix only, not the default way
+  --newer-node N    the examples, and what shows a difference between versions of Node (see NEWER_NODE in
+                    scripts/test.mjs), once more on the newest Node N; the whole suite: npm run test:node -- N
   --grep PATTERN    only the tests whose title matches
   --minutes N       gives up after N minutes (default 18, or 60 with --full-matrix)
 `
@@ -26,7 +29,8 @@ const HELP = `npm test -- [group …] [options]
 const VARIANTS = [
   { name: 'ffi-napi', env: { ONECOPY_FFI: 'ffi-napi' } },
   { name: 'remote memory off', env: { ONECOPY_CMA: 'off' } },
-  { name: 'pipe', env: { ONECOPY_TRANSPORT: 'pipe' } },
+  // Between processes the collectives choose transports by a flag, which wins over the environment.
+  { name: 'pipe', env: { ONECOPY_TRANSPORT: 'pipe' }, leftOut: ['collectives-processes'] },
 ]
 /**
  * How the names of test files begin that the matrix leaves out: they start no ranks, or say themselves which transport
@@ -42,12 +46,18 @@ const SAME_EVERYWHERE = [
   'matching',
   'operation',
   'package',
+  'readme',
   'simulated-',
 ]
 /** What the short matrix leaves out besides: these start jobs over several transports themselves. */
 const OWN_TRANSPORTS = ['errors', 'launcher-', 'point-to-point', 'reliability-', 'request']
 const FLOORS = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
 const MATRIX_GROUPS = ['runtime', 'examples']
+/**
+ * How the names of test files begin that run on a newer Node: type stripping, the launcher, both FFI packages, both
+ * transports, CommonJS and values from end to end. What is left is plain JavaScript.
+ */
+const NEWER_NODE = ['examples', 'launcher-run', 'point-to-point-processes']
 /** Up to how many skipped tests with the same reason are named; more are only counted (the runs above name them all). */
 const TITLES_MAX = 5
 /** How long a mocha process may go on after its last test: what keeps it alive longer is a leak, and a failure. */
@@ -64,6 +74,7 @@ const { values, positionals } = parseArgs({
     matrix: { type: 'boolean', default: false },
     'full-matrix': { type: 'boolean', default: false },
     'only-matrix': { type: 'boolean', default: false },
+    'newer-node': { type: 'string' },
     grep: { type: 'string' },
     minutes: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -93,13 +104,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 try {
   if (!values['only-matrix']) for (const group of groups) await run(group.name, group.files, {})
   if (withMatrix) {
-    for (const { name, env } of VARIANTS) {
+    for (const { name, env, leftOut: ownLeftOut = [] } of VARIANTS) {
       for (const group of groups.filter((each) => MATRIX_GROUPS.includes(each.name))) {
-        const files = group.files.filter((path) => !leftOut.some((each) => basename(path).startsWith(each)))
+        const files = group.files.filter((path) => !beginsWith(path, [...leftOut, ...ownLeftOut]))
         await run(`${group.name}, ${name}`, files, env)
       }
     }
   }
+  if (values['newer-node'] !== undefined) await runOnNewerNode(values['newer-node'])
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -134,10 +146,34 @@ function testFiles(folder) {
     .sort()
 }
 
-/** Runs one group in a mocha process of its own and notes what it told. */
-async function run(name, files, env) {
-  const result = { name, passed: [], failed: [], skipped: [] }
+function beginsWith(path, beginnings) {
+  return beginnings.some((each) => basename(path).startsWith(each))
+}
+
+async function runOnNewerNode(major) {
+  const files = groups.flatMap((group) => group.files).filter((path) => beginsWith(path, NEWER_NODE))
+  if (files.length === 0) return
+  let node
+  try {
+    node = fetchNode(major)
+  } catch (error) {
+    // Without a registry that has the binary nothing can run; told like any other missing capability.
+    addResult(`Node ${major}`).skipped.push({ title: 'everything', reason: error.message })
+    return
+  }
+  await run(`Node ${node.version.slice(1)}`, files, node.env, node.path)
+}
+
+function addResult(name) {
+  const result = { name, passed: [], failed: [], skipped: [], seconds: 0 }
   results.push(result)
+  return result
+}
+
+/** Runs one group in a mocha process of its own and notes what it told. */
+async function run(name, files, env, node = process.execPath) {
+  const startedAt = performance.now()
+  const result = addResult(name)
   const millisecondsLeft = endsAt - performance.now()
   if (millisecondsLeft <= 0) {
     result.failed.push({ title: `not run: the ${minutes} minutes for the whole suite were over` })
@@ -148,7 +184,7 @@ async function run(name, files, env) {
   const args = [mocha, '--reporter', join(root, 'scripts', 'reporter.mjs'), '--forbid-only']
   if (values.grep !== undefined) args.push('--grep', values.grep)
   // A process group of its own, so that what a stuck test has started ends with it.
-  child = spawn(process.execPath, [...args, ...files], {
+  child = spawn(node, [...args, ...files], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env, ONECOPY_TEST_RESULTS: log },
@@ -182,6 +218,7 @@ async function run(name, files, env) {
   // What it may have left behind.
   end(running)
   child = null
+  result.seconds = Math.round((performance.now() - startedAt) / 1000)
 
   const lines = readLines(log)
   for (const line of lines) if (line.outcome !== 'end') result[line.outcome].push(line)
@@ -214,7 +251,7 @@ function report() {
   console.log()
   for (const result of results) {
     const parts = ['passed', 'failed', 'skipped'].map((outcome) => `${result[outcome].length} ${outcome}`)
-    console.log(`${result.name}: ${parts.join(', ')}`)
+    console.log(`${result.name}: ${parts.join(', ')} in ${result.seconds} s`)
   }
   if (skipped > 0) console.log('\nSkipped:')
   for (const { name, skipped: tests } of results) {
