@@ -36,6 +36,7 @@ const SAME_EVERYWHERE = [
   'codec',
   'collectives-errors',
   'collectives-movement',
+  'collectives-reduce-scatter',
   'collectives-reduction',
   'launcher-control',
   'launcher-doctor',

@@ -323,6 +323,36 @@ export class Communicator {
     return this.#collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }
 
+  /** Rank i gets everybody's `values[i]` combined by `op`. @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.reduceScatter(exchange, values, op), options) as Request<T>
+  }
+
+  /** Rank i gets block i of the combined arrays, with `counts` for unequal blocks. @see MPI 4.1, 6.10.2 */
+  reduceScatterInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options: collectives.ScatterLayout & WaitOptions = {},
+  ): Request<void> {
+    return this.#collective((exchange) => collectives.reduceScatterInto(exchange, send, recv, op, options), options)
+  }
+
+  /** Rank i gets everybody's `values[i]` combined by `op`. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.#collective((exchange) => collectives.reduceScatterBlock(exchange, values, op), options) as Request<T>
+  }
+
+  /** Rank i gets block i of the combined arrays, all of `recv`'s length. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options?: WaitOptions,
+  ): Request<void> {
+    return this.#collective((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op), options)
+  }
+
   // --- the communicator itself
 
   /** A communicator with the same ranks and a life of its own. Every rank calls it. @see MPI 4.1, 7.4.2 */

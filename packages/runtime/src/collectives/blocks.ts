@@ -87,7 +87,8 @@ export function blocksOf(
   return even ? new Blocks(view, size, null, null) : new Blocks(view, size, numbers, starts)
 }
 
-function wholeNumbers(collective: string, name: string, given: ArrayLike<number>, size: number): number[] {
+/** @throws TypeError or RangeError unless `given` is one whole number per rank. */
+export function wholeNumbers(collective: string, name: string, given: ArrayLike<number>, size: number): number[] {
   if (typeof given !== 'object' || given === null || given.length !== size) {
     throw new TypeError(`${collective}: ${name} must be an array of ${size} numbers, one per rank`)
   }

@@ -7,5 +7,12 @@ export { bcast, bcastInto } from './bcast.js'
 export { exscan, exscanInto } from './exscan.js'
 export { gather, gatherInto, type RootedLayout } from './gather.js'
 export { reduce, reduceInto } from './reduce.js'
+export {
+  reduceScatter,
+  reduceScatterBlock,
+  reduceScatterBlockInto,
+  reduceScatterInto,
+  type ScatterLayout,
+} from './reduce-scatter.js'
 export { scan, scanInto } from './scan.js'
 export { scatter, scatterInto } from './scatter.js'
