@@ -35,6 +35,7 @@ const VARIANTS = [
 const SAME_EVERYWHERE = [
   'codec',
   'collectives-errors',
+  'collectives-layouts',
   'collectives-movement',
   'collectives-reduce-scatter',
   'collectives-reduction',

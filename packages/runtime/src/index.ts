@@ -1,5 +1,5 @@
 export { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
-export type { ExchangeLayout, Layout, RootedLayout, ScatterLayout } from './collectives/index.js'
+export type { ElementKind, ExchangeLayout, Layout, RootedLayout, ScatterLayout } from './collectives/index.js'
 export type { Communicator, MessagesOptions } from './communicator.js'
 export { ANY_SOURCE, ANY_TAG, IN_PLACE, PROC_NULL, TAG_MAX, UNDEFINED } from './constants.js'
 export { init } from './init.js'

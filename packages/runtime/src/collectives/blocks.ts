@@ -74,7 +74,8 @@ export function blocksOf(
   const numbers = wholeNumbers(collective, 'counts', counts, size)
   const starts = displs === undefined ? runningSums(numbers) : wholeNumbers(collective, 'displs', displs, size)
   for (let rank = 0; rank < size; rank++) {
-    if (starts[rank]! + numbers[rank]! > length) {
+    // an empty block lies nowhere, so MPI lets its displacement be anything
+    if (numbers[rank]! > 0 && starts[rank]! + numbers[rank]! > length) {
       throw new RangeError(
         `${collective}: rank ${rank}'s block, ${numbers[rank]} elements from ${starts[rank]}, ` +
           `does not lie in the ${side} view of ${length} elements`,

@@ -148,6 +148,14 @@ async function arrays(caller: Caller, length: number): Promise<void> {
   await caller.call('alltoallInto', IN_PLACE, recv)
   same(recv, sent, `alltoallInto in place of ${what}`)
 
+  // one byte, one double, one byte, …: the w-form
+  const kinds = upTo(size, (other) => ((rank + other) % 2 === 0 ? Uint8Array : Float64Array))
+  const mixed = new Uint8Array(8 * size)
+  const layout = { types: kinds, counts: upTo(size, () => 1), displs: upTo(size, (other) => 8 * other) }
+  await caller.call('alltoallInto', new Uint8Array(8 * size).fill(rank + 1), mixed, layout)
+  const byKind = upTo(size, (other) => upTo(8, (i) => (i < kinds[other]!.BYTES_PER_ELEMENT ? other + 1 : 0)))
+  assert.deepEqual([...mixed], byKind.flat())
+
   const sum = sumOf(size, length)
   const result = new Float64Array(length)
   await caller.call('allreduceInto', own, result, SUM)
