@@ -37,6 +37,7 @@ const SAME_EVERYWHERE = [
   'collectives-errors',
   'collectives-layouts',
   'collectives-movement',
+  'collectives-operations',
   'collectives-reduce-scatter',
   'collectives-reduction',
   'launcher-control',
