@@ -1,14 +1,16 @@
-import { UINT8 } from './element-type.js'
+import { concernsOthers, failureTold } from './collectives/failure.js'
+import { FAILURE, UINT8 } from './element-type.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
 import { INTO, RequestRecord, VALUE_OF } from './request.js'
 import type { Awaited, Exchange } from './schedule.js'
+import type { FailureListener } from './schedule-run.js'
 import type { Status } from './status.js'
 
 const SENT: Awaited<void> = { done: true, result: () => undefined }
 
 /** One collective call's own messages: the communicator's collective context, under a tag that only this call uses. */
-export class CollectiveExchange implements Exchange {
+export class CollectiveExchange implements Exchange, FailureListener {
   readonly rank: number
   readonly size: number
   readonly #base: PointToPoint
@@ -45,6 +47,17 @@ export class CollectiveExchange implements Exchange {
     const record = this.#receive(source, VALUE_OF)
     this.#base.engine.receive(record)
     return record
+  }
+
+  /** This rank's part has failed: nobody shall wait for it. See collectives/failure.ts. */
+  failed(error: unknown): void {
+    const { engine, freed } = this.#base
+    if (engine.failure === null && freed === null && concernsOthers(error)) engine.run(failureTold(this, error))
+  }
+
+  /** Tells `dest` of a failure: its next receive from here in this call fails. */
+  sendFailure(notice: Uint8Array, dest: number): Awaited<void> {
+    return this.#send(FAILURE, notice, NO_PARTS, dest)
   }
 
   #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number): Awaited<void> {

@@ -12,6 +12,7 @@ import { PersistentRequest } from './persistent-request.js'
 import { BUFFERED, PointToPoint, type SendrecvOptions, type WaitOptions } from './point-to-point.js'
 import { MESSAGE_OF, type Request, type RequestRecord, VALUE_OF } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
+import type { ScheduleRun } from './schedule-run.js'
 import type { Status } from './status.js'
 import { SyncCommunicator } from './sync-communicator.js'
 
@@ -422,9 +423,13 @@ export class Communicator {
     base.open()
     signal?.throwIfAborted()
     const tag = this.#collectiveTag
-    const schedule = make(new CollectiveExchange(base, base.context + 1, tag))
+    const exchange = new CollectiveExchange(base, base.context + 1, tag)
+    const schedule = make(exchange)
     this.#collectiveTag = (tag + 1) & 0x7fffffff
-    return base.engine.run(schedule)
+    const record = base.engine.run(schedule)
+    if (!record.done) (record.detail as ScheduleRun).onFailure = exchange
+    else if (record.error !== undefined) exchange.failed(record.error)
+    return record
   }
 
   #collective<T>(make: (exchange: Exchange) => Schedule<T>, options: WaitOptions = {}): Request<T> {

@@ -1,5 +1,6 @@
 import { OnecopyError } from '@onecopy/transport'
-import { allocate, arrayOver, elementTypeName, VALUE } from './element-type.js'
+import { failureOf } from './collectives/failure.js'
+import { allocate, arrayOver, elementTypeName, FAILURE, VALUE } from './element-type.js'
 import { ByteCopier } from './memory.js'
 import { INTO, type RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
@@ -24,6 +25,7 @@ export class Delivery {
   /** Why the message cannot be given to this receive, or null. */
   refusal(request: RequestRecord, type: number, byteLength: number): OnecopyError | null {
     if (request.mode !== INTO) return null
+    if (type === FAILURE) return failureOf(byteLength, request.messageSource)
     const { messageSource: source, messageTag: tag } = request
     if (type === VALUE) {
       return new OnecopyError(
@@ -116,7 +118,7 @@ export class Delivery {
           ? this.#packer.unpack(memory, parts)
           : arrayOver(type, memory.buffer as ArrayBuffer, memory.byteLength)
     } catch (error) {
-      request.fail(error)
+      request.fail(type === FAILURE ? failureOf(memory.byteLength, request.messageSource) : error)
       return
     }
     request.complete(value)

@@ -24,6 +24,8 @@ export const BIG_INT64 = 13
 export const BIG_UINT64 = 14
 export const FLOAT16 = 15
 export const ELEMENT_TYPE_MAX = FLOAT16
+/** No data at all: with it a rank tells that it has failed in a collective; see collectives/failure.ts. */
+export const FAILURE = 0xff
 
 /** A platform's Float16Array, which Node has from version 24 on and our TypeScript library does not know. */
 type Float16Constructor = new (

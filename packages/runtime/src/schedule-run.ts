@@ -1,6 +1,11 @@
 import type { Continuation, RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
 
+/** Learns that a schedule has failed: the other ranks have to be told. */
+export interface FailureListener {
+  failed(error: unknown): void
+}
+
 /** One collective under way: resumes its schedule each time what it waits for is done. */
 export class ScheduleRun implements Continuation {
   readonly #record: RequestRecord
@@ -11,6 +16,8 @@ export class ScheduleRun implements Continuation {
   #failure: { readonly error: unknown } | null = null
   #queued = false
   #cancelled = false
+  /** Told when the schedule fails, unless it was given up. */
+  onFailure: FailureListener | null = null
   /** The receive that decides whether the whole can still be given up; null where it always can. */
   readonly #decisive: RequestRecord | null
 
@@ -41,8 +48,10 @@ export class ScheduleRun implements Continuation {
     if (this.#record.done) return
     try {
       for (;;) {
-        if (this.#failure !== null) this.#giveUpStep()
-        const next = this.#failure === null ? this.#schedule.next() : this.#schedule.throw(this.#failure.error)
+        const failure = this.#failure
+        this.#failure = null
+        if (failure !== null) this.#giveUpStep()
+        const next = failure === null ? this.#schedule.next() : this.#schedule.throw(failure.error)
         if (next.done === true) {
           this.#record.complete(next.value)
           return
@@ -53,7 +62,10 @@ export class ScheduleRun implements Continuation {
     } catch (error) {
       this.#giveUpStep()
       if (this.#cancelled) this.#record.failCancelled(error)
-      else this.#record.fail(error)
+      else {
+        this.#record.fail(error)
+        this.onFailure?.failed(error)
+      }
     }
   }
 
