@@ -2,6 +2,7 @@ import { OnecopyError } from '@onecopy/transport'
 import { checkView } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as collectives from './collectives/index.js'
+import { nextTag, persistentTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, type IN_PLACE, PROC_NULL } from './constants.js'
 import type { Job } from './job.js'
 import { MatchedMessage } from './matched-message.js'
@@ -41,6 +42,7 @@ export class Communicator {
   readonly #job: Job
   readonly #base: PointToPoint
   #collectiveTag = 0
+  #persistents = 0
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string) {
@@ -354,6 +356,89 @@ export class Communicator {
     return this.#collective((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op), options)
   }
 
+  // --- persistent collectives: initialised by every rank in one order, on memory you own; each start() is one collective. Starts may
+  // come in any order, and between other collectives. @see MPI 4.1, 6.13
+
+  /** @see MPI 4.1, 6.13.1 */
+  barrierInit(): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.barrier(exchange))
+  }
+
+  /** A broadcast to start again and again. @see MPI 4.1, 6.13.2 */
+  bcastInit(view: View, root = 0): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.bcastInto(exchange, view, root))
+  }
+
+  /** @see MPI 4.1, 6.13.3 */
+  gatherInit(
+    send: View | typeof IN_PLACE,
+    recv: View | null,
+    options: Partial<collectives.RootedLayout> = {},
+  ): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }))
+  }
+
+  /** @see MPI 4.1, 6.13.4 */
+  scatterInit(
+    send: View | null,
+    recv: View | typeof IN_PLACE,
+    options: Partial<collectives.RootedLayout> = {},
+  ): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.scatterInto(exchange, send, recv, { root: 0, ...options }))
+  }
+
+  /** @see MPI 4.1, 6.13.5 */
+  allgatherInit(send: View | typeof IN_PLACE, recv: View, options: collectives.Layout = {}): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.allgatherInto(exchange, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.6 */
+  alltoallInit(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    options: collectives.ExchangeLayout = {},
+  ): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.alltoallInto(exchange, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.7 */
+  reduceInit(send: View | typeof IN_PLACE, recv: View | null, op: Operation, root = 0): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.reduceInto(exchange, send, recv, op, root))
+  }
+
+  /**
+   * @see MPI 4.1, 6.13.8
+   * @example const sum = world.allreduceInit(part, total, SUM); for (;;) { fill(part); await sum.start() }
+   */
+  allreduceInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.allreduceInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.10 */
+  reduceScatterInit(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options: collectives.ScatterLayout = {},
+  ): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.reduceScatterInto(exchange, send, recv, op, options))
+  }
+
+  /** @see MPI 4.1, 6.13.9 */
+  reduceScatterBlockInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.11 */
+  scanInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.scanInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.12 */
+  exscanInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistent((exchange) => collectives.exscanInto(exchange, send, recv, op))
+  }
+
   // --- the communicator itself
 
   /** A communicator with the same ranks and a life of its own. Every rank calls it. @see MPI 4.1, 7.4.2 */
@@ -417,19 +502,38 @@ export class Communicator {
 
   // --- for the sync face
 
-  /** @internal Starts a collective: checks first, then traffic. */
-  startCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): RequestRecord {
+  /** @internal Starts a collective: checks first, then traffic. A persistent one has a tag of its own. */
+  startCollective(
+    make: (exchange: Exchange) => Schedule<unknown>,
+    { signal }: WaitOptions = {},
+    persistentTag = -1,
+  ): RequestRecord {
     const base = this.#base
     base.open()
     signal?.throwIfAborted()
-    const tag = this.#collectiveTag
+    const tag = persistentTag < 0 ? this.#collectiveTag : persistentTag
     const exchange = new CollectiveExchange(base, base.context + 1, tag)
     const schedule = make(exchange)
-    this.#collectiveTag = (tag + 1) & 0x7fffffff
+    if (persistentTag < 0) this.#collectiveTag = nextTag(tag)
     const record = base.engine.run(schedule)
     if (!record.done) (record.detail as ScheduleRun).onFailure = exchange
     else if (record.error !== undefined) exchange.failed(record.error)
     return record
+  }
+
+  #persistent(make: (exchange: Exchange) => Schedule<void>): PersistentRequest<void> {
+    const base = this.#base
+    base.open()
+    // for its checks alone: a schedule does nothing until it is run
+    make(new CollectiveExchange(base, base.context + 1, 0))
+    const index = this.#persistents++
+    let starts = 0
+    return new PersistentRequest((options) => {
+      const record = this.startCollective(make, options, persistentTag(index, starts))
+      starts++
+      base.engine.began(record)
+      return options?.signal === undefined ? record : record.listenTo(options.signal)
+    })
   }
 
   #collective<T>(make: (exchange: Exchange) => Schedule<T>, options: WaitOptions = {}): Request<T> {
