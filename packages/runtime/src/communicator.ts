@@ -1,6 +1,7 @@
 import { OnecopyError } from '@onecopy/transport'
 import { checkView } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
+import { CallWatch, checkedFirst, checks } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
 import { nextTag, persistentTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, type IN_PLACE, PROC_NULL } from './constants.js'
@@ -43,6 +44,8 @@ export class Communicator {
   readonly #base: PointToPoint
   #collectiveTag = 0
   #persistents = 0
+  /** Who calls what from where: only in a job with --check. */
+  readonly #calls: CallWatch | null
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string) {
@@ -52,6 +55,7 @@ export class Communicator {
     this.size = base.size
     this.name = name
     this.sync = new SyncCommunicator(this, base)
+    this.#calls = checks(job.link.settings) ? new CallWatch(this.rank, this.size, [this, this.sync]) : null
   }
 
   // --- point to point
@@ -502,18 +506,20 @@ export class Communicator {
 
   // --- for the sync face
 
-  /** @internal Starts a collective: checks first, then traffic. A persistent one has a tag of its own. */
+  /** @internal Starts a collective: checks first, then traffic. A persistent one has a tag and a call of its own. */
   startCollective(
     make: (exchange: Exchange) => Schedule<unknown>,
     { signal }: WaitOptions = {},
     persistentTag = -1,
+    call = this.#calls?.current ?? null,
   ): RequestRecord {
     const base = this.#base
     base.open()
     signal?.throwIfAborted()
     const tag = persistentTag < 0 ? this.#collectiveTag : persistentTag
     const exchange = new CollectiveExchange(base, base.context + 1, tag)
-    const schedule = make(exchange)
+    let schedule = make(exchange)
+    if (call !== null) schedule = checkedFirst(exchange, call, schedule)
     if (persistentTag < 0) this.#collectiveTag = nextTag(tag)
     const record = base.engine.run(schedule)
     if (!record.done) (record.detail as ScheduleRun).onFailure = exchange
@@ -527,9 +533,10 @@ export class Communicator {
     // for its checks alone: a schedule does nothing until it is run
     make(new CollectiveExchange(base, base.context + 1, 0))
     const index = this.#persistents++
+    const call = this.#calls?.current ?? null
     let starts = 0
     return new PersistentRequest((options) => {
-      const record = this.startCollective(make, options, persistentTag(index, starts))
+      const record = this.startCollective(make, options, persistentTag(index, starts), call)
       starts++
       base.engine.began(record)
       return options?.signal === undefined ? record : record.listenTo(options.signal)

@@ -22,6 +22,7 @@ Environment (a flag wins over it):
   ONECOPY_TRANSPORT   transports in order of preference, as --transport
   ONECOPY_CMA         off: no single copy; require: an error where it is refused
   ONECOPY_FFI         koffi or ffi-napi: the library that system calls go through
+  ONECOPY_CHECK       1: compare what the ranks call in each collective, as --check
   ONECOPY_LOG         debug: leave nothing out of the output
 `
 
