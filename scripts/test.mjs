@@ -39,7 +39,10 @@ const VARIANTS = [
 const SAME_EVERYWHERE = [
   'codec',
   'collectives-errors',
+  'collectives-layouts',
   'collectives-movement',
+  'collectives-operations',
+  'collectives-reduce-scatter',
   'collectives-reduction',
   'launcher-control',
   'launcher-doctor',

@@ -5,9 +5,6 @@ import { INTO, RequestRecord, VALUE_OF } from './request.js'
 import type { Awaited, Exchange } from './schedule.js'
 import type { Status } from './status.js'
 
-/** From here up tags are for calls that not every rank of the communicator takes part in. */
-export const SERVICE_TAG_MIN = 2 ** 30
-
 const SENT: Awaited<void> = { done: true, result: () => undefined }
 
 /** One collective call's own messages: the communicator's collective context, under a tag that only this call uses. */

@@ -1,7 +1,9 @@
 import { OnecopyError } from '@onecopy/transport'
 import { checkView } from './arguments.js'
 import { type AttributeKey, Attributes } from './attributes.js'
-import { CollectiveExchange, SERVICE_TAG_MIN } from './collective-exchange.js'
+import { CollectiveExchange } from './collective-exchange.js'
+import { type Call, CallWatch, checkedFirst, checks } from './collectives/check.js'
+import { nextTag, persistentTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from './constants.js'
 import { Group } from './group.js'
 import type { Job } from './job.js'
@@ -50,6 +52,9 @@ export abstract class CommunicatorBase {
   readonly members: readonly number[]
   readonly #attributes = new Attributes()
   #collectiveTag = 0
+  #persistents = 0
+  /** Who calls what from where: only in a job with --check. */
+  #calls: CallWatch | null = null
   #agreements = 0
 
   /** @internal Communicators come from init() and from other communicators. */
@@ -380,15 +385,46 @@ export abstract class CommunicatorBase {
   // --- for subclasses and the sync face
 
   /** @internal Starts a collective: checks first, then traffic. */
-  startCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): RequestRecord {
+  startCollective(make: (exchange: Exchange) => Schedule<unknown>, options: WaitOptions = {}): RequestRecord {
+    const tag = this.#collectiveTag
+    const record = this.#startAs(tag, make, options, this.#calls?.current ?? null)
+    this.#collectiveTag = nextTag(tag)
+    return record
+  }
+
+  /** @internal A collective to be started again and again, under tags of its own. */
+  protected persistent(make: (exchange: Exchange) => Schedule<void>): PersistentRequest<void> {
+    this.base.open()
+    // for its checks alone: a schedule does nothing until it is run
+    make(this.exchangeFor(0))
+    const index = this.#persistents++
+    const call = this.#calls?.current ?? null
+    let starts = 0
+    return new PersistentRequest((options = {}) => {
+      const record = this.#startAs(persistentTag(index, starts), make, options, call)
+      starts++
+      this.base.engine.began(record)
+      return options.signal === undefined ? record : record.listenTo(options.signal)
+    })
+  }
+
+  /** @internal Has the verbs of these faces say who calls them from where, where the job is run with --check. */
+  protected watchCalls(): void {
+    if (checks(this.job.link.settings)) this.#calls = new CallWatch(this.rank, this.size, [this, this.sync])
+  }
+
+  #startAs(
+    tag: number,
+    make: (exchange: Exchange) => Schedule<unknown>,
+    { signal }: WaitOptions,
+    call: Call | null,
+  ): RequestRecord {
     this.base.open()
     signal?.throwIfAborted()
-    const tag = this.#collectiveTag
     const exchange = this.exchangeFor(tag)
     const schedule = make(exchange)
-    // the upper half of the tags is for calls that not everybody takes part in
-    this.#collectiveTag = (tag + 1) % SERVICE_TAG_MIN
-    return this.run(schedule, tag)
+    this.base.engine.begin(this.base.context)
+    return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), tag)
   }
 
   /** @internal */

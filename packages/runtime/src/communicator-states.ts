@@ -1,5 +1,5 @@
 import { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
-import { SERVICE_TAG_MIN } from './collective-exchange.js'
+import { SERVICE_TAG_MIN } from './collectives/tags.js'
 import { ANY_TAG } from './constants.js'
 import type { ContextTable } from './context-table.js'
 import { BROKEN, REVOKE } from './envelope.js'
@@ -10,10 +10,21 @@ interface State {
   onRevoked: ((error: OnecopyError) => void) | null
   revoked: OnecopyError | null
   /** Collectives that some rank could not go on with, by tag: what waits for them fails with this. */
-  readonly broken: Map<number, OnecopyError>
+  readonly broken: Map<number, Broken>
+  /** Collectives begun here since there has been trouble. */
+  begun: number
   /** World ranks whose failure the program has taken note of. */
   readonly acknowledged: Set<number>
 }
+
+interface Broken {
+  readonly error: OnecopyError
+  /** The state's `begun` at that time: tags come round again. */
+  readonly at: number
+}
+
+/** So many collectives later a broken one's tag may mean another: more than ranks can be apart, less than tags take to return. */
+const BROKEN_FOR = 4096
 
 /** Broken collectives remembered per communicator: others are late by a few calls, not by thousands. */
 const BROKEN_MAX = 1024
@@ -71,7 +82,7 @@ export class CommunicatorStates implements MessengerConcerns {
     if (state === undefined) return null
     const isCollective = (context & 1) === 1
     const broken = isCollective ? state.broken.get(tag) : undefined
-    if (broken !== undefined) return broken
+    if (broken !== undefined && state.begun - broken.at < BROKEN_FOR) return broken.error
     return isCollective && tag >= SERVICE_TAG_MIN ? null : state.revoked
   }
 
@@ -93,20 +104,30 @@ export class CommunicatorStates implements MessengerConcerns {
 
   /** This rank cannot go on with a collective: the others hear of it, and what they still send for it is let go. */
   breakOff(context: number, tag: number, error: unknown): void {
-    const known = error instanceof OnecopyError ? error : null
-    const code = known?.code ?? 'ERR_ABORTED'
-    const blamed = known?.rank ?? -1
-    this.#break(context, tag, known ?? new OnecopyError('ERR_ABORTED', 'this rank has given the collective up'))
-    this.messenger.tell(this.membersOf(context), [BROKEN, context, tag, blamed, CODES.indexOf(code)])
+    const { code, rank } = error instanceof OnecopyError ? error : { code: null, rank: undefined }
+    // they know that already
+    if (code === 'ERR_CLOSED' || code === 'ERR_MISMATCH' || code === 'ERR_REVOKED') return
+    const isDeath = code === 'ERR_PROC_FAILED' && rank !== undefined
+    const blamed = (isDeath || code === 'ERR_COLLECTIVE') && rank !== undefined ? rank : this.messenger.rank
+    const told = isDeath ? 'ERR_PROC_FAILED' : 'ERR_COLLECTIVE'
+    this.#break(context, tag, new OnecopyError(told, 'this rank has given the collective up', { rank: blamed }))
+    this.messenger.tell(this.membersOf(context), [BROKEN, context, tag, blamed, CODES.indexOf(told)])
+  }
+
+  /** A collective begins on `context`. */
+  begin(context: number): void {
+    if (!this.#isUntroubled) this.#state(context).begun++
   }
 
   broken(context: number, tag: number, rank: number, codeIndex: number): void {
     const code = CODES[codeIndex]
     if (code === undefined) throw new OnecopyError('ERR_PROTOCOL', `${codeIndex} is no error code`)
     if (this.#contexts.isOver(context)) return
-    const about = rank >= 0 ? ` (rank ${rank})` : ''
-    const message = `another rank could not go on with this collective: ${code}${about}`
-    if (this.#break(context, tag, new OnecopyError(code, message, rank >= 0 ? { rank } : {}))) this.onTrouble()
+    const message =
+      code === 'ERR_PROC_FAILED'
+        ? `rank ${rank} has ended, and another rank needs it in this collective`
+        : `rank ${rank} has failed in this collective; its own error says why`
+    if (this.#break(context, tag, new OnecopyError(code, message, { rank }))) this.onTrouble()
   }
 
   #revoke(context: number, who: string): void {
@@ -124,10 +145,11 @@ export class CommunicatorStates implements MessengerConcerns {
   }
 
   #break(context: number, tag: number, error: OnecopyError): boolean {
-    const { broken } = this.#state(context)
-    if (broken.has(tag)) return false
+    const { broken, begun } = this.#state(context)
+    const known = broken.get(tag)
+    if (known !== undefined && begun - known.at < BROKEN_FOR) return false
     this.#isUntroubled = false
-    broken.set(tag, error)
+    broken.set(tag, { error, at: begun })
     if (broken.size > BROKEN_MAX) broken.delete(broken.keys().next().value as number)
     this.messenger.discardStored(context, tag)
     return true
@@ -137,7 +159,7 @@ export class CommunicatorStates implements MessengerConcerns {
     const key = context & ~1
     let state = this.#states.get(key)
     if (state === undefined) {
-      state = { members: [], onRevoked: null, revoked: null, broken: new Map(), acknowledged: new Set() }
+      state = { members: [], onRevoked: null, revoked: null, broken: new Map(), begun: 0, acknowledged: new Set() }
       this.#states.set(key, state)
     }
     return state

@@ -1,5 +1,5 @@
-import { SERVICE_TAG_MIN } from './collective-exchange.js'
 import * as collectives from './collectives/index.js'
+import { groupTag, joinTag, shrinkTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
 import { agreeOnContext, meet, type NewRanks, splitRanks } from './communicator-creation.js'
 import { CONGRUENT, IDENT, type IN_PLACE, UNDEFINED, UNEQUAL } from './constants.js'
@@ -7,6 +7,7 @@ import { type Comparison, Group } from './group.js'
 import { Intercommunicator } from './intercommunicator.js'
 import type { Job } from './job.js'
 import type { Operation } from './operation.js'
+import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
 import { type Request, RequestRecord, VALUE_OF } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
@@ -28,6 +29,7 @@ export class Communicator extends CommunicatorBase {
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
     super(job, base, name, members)
     this.sync = new SyncCommunicator(this, base)
+    this.watchCalls()
   }
 
   // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait
@@ -148,6 +150,119 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }
 
+  /** Rank i gets everybody's `values[i]` combined by `op`. @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.collective((exchange) => collectives.reduceScatter(exchange, values, op), options) as Request<T>
+  }
+
+  /** Rank i gets block i of the combined arrays, with `counts` for unequal blocks. @see MPI 4.1, 6.10.2 */
+  reduceScatterInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options: collectives.ScatterLayout & WaitOptions = {},
+  ): Request<void> {
+    return this.collective((exchange) => collectives.reduceScatterInto(exchange, send, recv, op, options), options)
+  }
+
+  /** Rank i gets everybody's `values[i]` combined by `op`. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.collective((exchange) => collectives.reduceScatterBlock(exchange, values, op), options) as Request<T>
+  }
+
+  /** Rank i gets block i of the combined arrays, all of `recv`'s length. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options?: WaitOptions,
+  ): Request<void> {
+    return this.collective((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op), options)
+  }
+
+  // --- persistent collectives: initialised by every rank in one order, on memory you own; each start() is one collective. Starts may
+  // come in any order, and between other collectives. @see MPI 4.1, 6.13
+
+  /** @see MPI 4.1, 6.13.1 */
+  barrierInit(): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.barrier(exchange))
+  }
+
+  /** A broadcast to start again and again. @see MPI 4.1, 6.13.2 */
+  bcastInit(view: View, root = 0): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.bcastInto(exchange, view, root))
+  }
+
+  /** @see MPI 4.1, 6.13.3 */
+  gatherInit(
+    send: View | typeof IN_PLACE,
+    recv: View | null,
+    options: Partial<collectives.RootedLayout> = {},
+  ): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.gatherInto(exchange, send, recv, { root: 0, ...options }))
+  }
+
+  /** @see MPI 4.1, 6.13.4 */
+  scatterInit(
+    send: View | null,
+    recv: View | typeof IN_PLACE,
+    options: Partial<collectives.RootedLayout> = {},
+  ): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.scatterInto(exchange, send, recv, { root: 0, ...options }))
+  }
+
+  /** @see MPI 4.1, 6.13.5 */
+  allgatherInit(send: View | typeof IN_PLACE, recv: View, options: collectives.Layout = {}): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.allgatherInto(exchange, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.6 */
+  alltoallInit(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    options: collectives.ExchangeLayout = {},
+  ): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.alltoallInto(exchange, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.7 */
+  reduceInit(send: View | typeof IN_PLACE, recv: View | null, op: Operation, root = 0): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.reduceInto(exchange, send, recv, op, root))
+  }
+
+  /**
+   * @see MPI 4.1, 6.13.8
+   * @example const sum = world.allreduceInit(part, total, SUM); for (;;) { fill(part); await sum.start() }
+   */
+  allreduceInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.allreduceInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.10 */
+  reduceScatterInit(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options: collectives.ScatterLayout = {},
+  ): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.reduceScatterInto(exchange, send, recv, op, options))
+  }
+
+  /** @see MPI 4.1, 6.13.9 */
+  reduceScatterBlockInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.11 */
+  scanInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.scanInto(exchange, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.12 */
+  exscanInit(send: View | typeof IN_PLACE, recv: View, op: Operation): PersistentRequest<void> {
+    return this.persistent((exchange) => collectives.exscanInto(exchange, send, recv, op))
+  }
+
   // --- other communicators
 
   /**
@@ -215,7 +330,7 @@ export class Communicator extends CommunicatorBase {
     options.signal?.throwIfAborted()
     base.checkTag(tag)
     const ranks = this.#ranksOf(group)
-    const service = SERVICE_TAG_MIN + (tag % GROUP_TAGS)
+    const service = groupTag(tag)
     const exchange = new SubExchange(this.exchangeFor(service), ranks)
     return this.begun(this.run(this.#created(exchange, group), service), options)
   }
@@ -259,7 +374,7 @@ export class Communicator extends CommunicatorBase {
       if (!(peer instanceof Communicator)) throw new TypeError('the local leader must give a communicator as peer')
       peer.base.open()
       peer.base.checkRank(remoteLeader)
-      bridge = peer.exchangeFor(SERVICE_TAG_MIN + GROUP_TAGS + (tag % GROUP_TAGS))
+      bridge = peer.exchangeFor(joinTag(tag))
     }
     const { job, members, name } = this
     return this.collective((exchange) => {
@@ -293,13 +408,14 @@ export class Communicator extends CommunicatorBase {
       const { ended } = yield* this.#agreed(-1)
       const survivors = members.filter((member) => !ended.includes(member))
       const ranks = survivors.map((member) => members.indexOf(member))
-      const service = SERVICE_TAG_MIN + 2 * GROUP_TAGS + (this.#shrinks++ % GROUP_TAGS)
+      const service = shrinkTag(this.#shrinks++)
       let made: Communicator | null = null
       try {
         const exchange = new SubExchange(this.exchangeFor(service), ranks)
         const context = yield* agreeOnContext(exchange, job.contexts, survivors)
         made = this.#make(context, survivors, `${this.name}, shrunk`, false)
       } catch (error) {
+        if (this.base.engine.failure !== null) throw error
         this.base.engine.breakOff(this.base.context + 1, service, error)
       }
       const verdict = yield* this.#agreed(made === null ? 0 : -1)
@@ -347,6 +463,3 @@ export function communicatorOver(job: Job, context: number, members: readonly nu
 function* mapped<A, B>(schedule: Schedule<A>, map: (value: A) => B): Schedule<B> {
   return map(yield* schedule)
 }
-
-/** How many tags each kind of call that not everybody takes part in has for itself. */
-const GROUP_TAGS = 2 ** 28

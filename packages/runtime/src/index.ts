@@ -1,7 +1,7 @@
 export { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
 export { type AttributeCallbacks, AttributeKey } from './attributes.js'
 export type { LayoutAcross } from './collectives/across.js'
-export type { ExchangeLayout, Layout, RootedLayout } from './collectives/index.js'
+export type { ElementKind, ExchangeLayout, Layout, RootedLayout, ScatterLayout } from './collectives/index.js'
 export type { Communicator } from './communicator.js'
 export type { CommunicatorBase, ErrorHandler, MessagesOptions } from './communicator-base.js'
 export {

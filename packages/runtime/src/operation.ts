@@ -212,7 +212,11 @@ function nameOf(value: unknown): string {
   return ArrayBuffer.isView(value) ? elementTypeName(itemTypeOf(value)) : scalarKind(value)
 }
 
-/** The sum. Integer arrays wrap around, as their elements do. @see MPI 4.1, 6.9.2 */
+/**
+ * The sum. Integer arrays wrap around, as their elements do (a Uint8ClampedArray's stop at 255). Booleans have no sum, as in MPI:
+ * count them as Number(value).
+ * @see MPI 4.1, 6.9.2
+ */
 export const SUM: Operation = new BuiltInOperation('SUM')
 /** The product. @see MPI 4.1, 6.9.2 */
 export const PROD: Operation = new BuiltInOperation('PROD')

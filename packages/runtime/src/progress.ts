@@ -207,6 +207,11 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#loop.activate()
   }
 
+  /** A collective begins on `context`. */
+  begin(context: number): void {
+    this.#communicators.begin(context)
+  }
+
   /** This rank cannot go on with a collective: tells the others, unless it is all over anyway. */
   breakOff(context: number, tag: number, error: unknown): void {
     if (this.failure !== null || this.#stopped) return

@@ -44,8 +44,10 @@ export class ScheduleRun implements Continuation {
     if (this.#record.done) return
     try {
       for (;;) {
-        if (this.#failure !== null) this.#giveUpStep()
-        const next = this.#failure === null ? this.#schedule.next() : this.#schedule.throw(this.#failure.error)
+        const failure = this.#failure
+        this.#failure = null
+        if (failure !== null) this.#giveUpStep()
+        const next = failure === null ? this.#schedule.next() : this.#schedule.throw(failure.error)
         if (next.done === true) {
           this.#record.complete(next.value)
           return

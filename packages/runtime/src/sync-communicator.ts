@@ -122,6 +122,31 @@ export class SyncCommunicator extends SyncPointToPoint {
     this.run((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }
 
+  /** @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
+    return this.run((exchange) => collectives.reduceScatter(exchange, values, op), options) as T
+  }
+
+  /** @see MPI 4.1, 6.10.2 */
+  reduceScatterInto(
+    send: View | typeof IN_PLACE,
+    recv: View,
+    op: Operation,
+    options: collectives.ScatterLayout & WaitOptions = {},
+  ): void {
+    this.run((exchange) => collectives.reduceScatterInto(exchange, send, recv, op, options), options)
+  }
+
+  /** @see MPI 4.1, 6.10.1 */
+  reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
+    return this.run((exchange) => collectives.reduceScatterBlock(exchange, values, op), options) as T
+  }
+
+  /** @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): void {
+    this.run((exchange) => collectives.reduceScatterBlockInto(exchange, send, recv, op), options)
+  }
+
   /** A communicator with the same ranks. @see MPI 4.1, 7.4.2 */
   dup(options?: WaitOptions): Communicator {
     return this.#communicator.dup(options).waitSync()

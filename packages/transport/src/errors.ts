@@ -6,6 +6,9 @@ export const ERROR_CODES = {
   ERR_TRUNCATE:
     'The message is longer than the memory given for it; the message is consumed, the next one is readable.',
   ERR_TYPE: 'The message was sent as one kind of data (value or raw bytes) and received as another.',
+  ERR_MISMATCH:
+    'Ranks called different collectives, or with arguments that do not go together (found by `--check`); the message names both calls.',
+  ERR_COLLECTIVE: 'Another rank failed in this collective; `rank` is its number.',
   ERR_CANCELLED: 'The request was cancelled, or its AbortSignal fired, before it matched.',
   ERR_BUFFER_GONE: 'Memory that was named in a message can no longer be reached: transferred, detached or unmapped.',
   ERR_TIMEOUT: 'A call did not complete within the time given.',

@@ -1,13 +1,18 @@
 import { IN_PLACE } from '../constants.js'
-import { allocate } from '../element-type.js'
+import { allocate, bytesOf, bytesPerElement, elementTypeName, UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import type { Status } from '../status.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
-import { type Blocks, blocksOf } from './blocks.js'
+import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
 import { ALLTOALL_PEERS_MAX } from './choose.js'
+import { type ElementKind, elementTypesOf } from './element-kinds.js'
 import { expectExactly } from './messages.js'
 
-/** How `alltoallInto` divides the memory: one block per rank, in elements. Default: equal blocks in rank order. */
+/**
+ * How `alltoallInto` divides the memory: one block per rank, in elements. Default: equal blocks in rank order. With `types`
+ * each block has elements of its own kind (MPI's w-form): counts are in those elements, displs in bytes, and a block must be
+ * received as what it was sent as.
+ */
 export interface ExchangeLayout {
   readonly sendCounts?: ArrayLike<number> | undefined
   readonly sendDispls?: ArrayLike<number> | undefined
@@ -16,6 +21,10 @@ export interface ExchangeLayout {
   /** For both sides, where their own are not given. */
   readonly counts?: ArrayLike<number> | undefined
   readonly displs?: ArrayLike<number> | undefined
+  readonly sendTypes?: readonly ElementKind[] | undefined
+  readonly recvTypes?: readonly ElementKind[] | undefined
+  /** One constructor per rank, as in `[Float64Array, Int32Array]`; needs counts. */
+  readonly types?: readonly ElementKind[] | undefined
 }
 
 /**
@@ -34,7 +43,8 @@ export function alltoall<T>(exchange: Exchange, values: readonly T[]): Schedule<
  * ranks): blocks are then exchanged within `recv`, through memory for one block.
  * Ownership: the memory is the collective's until it has completed.
  * @throws TypeError or RangeError for no memory, a layout that does not lie in its view, or overlapping memory.
- * @throws OnecopyError ERR_TRUNCATE when a rank sends more or less than the block that is there for it.
+ * @throws OnecopyError ERR_TRUNCATE when a rank sends more or less than the block that is there for it, ERR_TYPE when it
+ *   sends (with `types`) other elements.
  * @see MPI 4.1, 6.8
  */
 export function alltoallInto(
@@ -44,34 +54,53 @@ export function alltoallInto(
   layout: ExchangeLayout = {},
 ): Schedule<void> {
   const { rank, size } = exchange
-  const { counts, displs } = layout
   checkView('alltoallInto', 'recv', recv)
-  const receiving = blocksOf(
-    'alltoallInto',
-    'recv',
-    recv,
-    size,
-    layout.recvCounts ?? counts,
-    layout.recvDispls ?? (layout.recvCounts === undefined ? displs : undefined),
-  )
+  const receiving = sideOf('recv', recv, size, layout)
   if (send === IN_PLACE) return blocksSwapped(exchange, receiving)
   checkView('alltoallInto', 'send', send)
   checkApart('alltoallInto', send, recv)
-  const sending = blocksOf(
-    'alltoallInto',
-    'send',
-    send,
-    size,
-    layout.sendCounts ?? counts,
-    layout.sendDispls ?? (layout.sendCounts === undefined ? displs : undefined),
-  )
-  if (sending.byteLength(rank) !== receiving.byteLength(rank)) {
-    throw new RangeError(
-      `alltoallInto: this rank's own block has ${sending.byteLength(rank)} bytes in send and ` +
-        `${receiving.byteLength(rank)} in recv`,
+  const sending = sideOf('send', send, size, layout)
+  const [out, into] = [sending.blocks.byteLength(rank), receiving.blocks.byteLength(rank)]
+  if (out !== into) {
+    throw new RangeError(`alltoallInto: this rank's own block has ${out} bytes in send and ${into} in recv`)
+  }
+  const [sent, received] = [sending.typeOf(rank), receiving.typeOf(rank)]
+  if (sent !== received) {
+    throw new TypeError(
+      `alltoallInto: this rank's own block has elements of a ${elementTypeName(sent)} in send and of a ` +
+        `${elementTypeName(received)} in recv`,
     )
   }
   return blocksExchanged(exchange, sending, receiving)
+}
+
+/** One side of an exchange: its blocks, and what the elements of each are. */
+interface ExchangeSide {
+  readonly blocks: Blocks
+  typeOf(rank: number): number
+}
+
+/** Blocks whose elements nobody has named are bytes. */
+const bytesOnly = () => UINT8
+
+function sideOf(side: Side, view: ArrayBufferView, size: number, layout: ExchangeLayout): ExchangeSide {
+  const own = side === 'send' ? layout.sendCounts : layout.recvCounts
+  const counts = own ?? layout.counts
+  const displs =
+    (side === 'send' ? layout.sendDispls : layout.recvDispls) ?? (own === undefined ? layout.displs : undefined)
+  const kinds = (side === 'send' ? layout.sendTypes : layout.recvTypes) ?? layout.types
+  if (kinds === undefined) {
+    return { blocks: blocksOf('alltoallInto', side, view, size, counts, displs), typeOf: bytesOnly }
+  }
+  if (counts === undefined) throw new TypeError('alltoallInto: types need counts beside them')
+  const types = elementTypesOf('alltoallInto', kinds, size)
+  const byteCounts = wholeNumbers('alltoallInto', 'counts', counts, size).map(
+    (count, rank) => count * bytesPerElement(types[rank]!),
+  )
+  return {
+    blocks: blocksOf('alltoallInto', side, bytesOf(view), size, byteCounts, displs),
+    typeOf: (rank) => types[rank]!,
+  }
 }
 
 function* valuesExchanged(exchange: Exchange, values: readonly unknown[]): Schedule<unknown[]> {
@@ -93,27 +122,31 @@ function* valuesExchanged(exchange: Exchange, values: readonly unknown[]): Sched
   return result
 }
 
-function* blocksExchanged(exchange: Exchange, sending: Blocks, receiving: Blocks): Schedule<void> {
+function* blocksExchanged(exchange: Exchange, sending: ExchangeSide, receiving: ExchangeSide): Schedule<void> {
   const { rank, size } = exchange
-  receiving.of(rank).set(sending.of(rank))
+  const [from, into] = [sending.blocks, receiving.blocks]
+  into.of(rank).set(from.of(rank))
   for (let first = 1; first < size; first += ALLTOALL_PEERS_MAX) {
     const end = Math.min(first + ALLTOALL_PEERS_MAX, size)
     const waits: Awaited<unknown>[] = []
     for (let step = first; step < end; step++) {
       const dest = (rank + step) % size
       const source = (rank - step + size) % size
-      waits.push(exchange.receiveBytes(receiving.of(source), source), exchange.sendBytes(sending.of(dest), dest))
+      waits.push(
+        exchange.receiveBytes(into.of(source), source, receiving.typeOf(source)),
+        exchange.sendBytes(from.of(dest), dest, sending.typeOf(dest)),
+      )
     }
     yield waits
     for (let step = first; step < end; step++) {
       const receive = waits[2 * (step - first)] as Awaited<Status>
-      expectExactly('alltoallInto', receive, receiving.byteLength((rank - step + size) % size))
+      expectExactly('alltoallInto', receive, into.byteLength((rank - step + size) % size))
     }
   }
 }
 
 /** In step s the ranks whose sum is s modulo size swap blocks: every rank has one partner, possibly itself. */
-function* blocksSwapped(exchange: Exchange, blocks: Blocks): Schedule<void> {
+function* blocksSwapped(exchange: Exchange, { blocks, typeOf }: ExchangeSide): Schedule<void> {
   const { rank, size } = exchange
   let longest = 0
   for (let other = 0; other < size; other++) {
@@ -126,8 +159,9 @@ function* blocksSwapped(exchange: Exchange, blocks: Blocks): Schedule<void> {
     const block = blocks.of(partner)
     const outgoing = aside.subarray(0, block.length)
     outgoing.set(block)
-    const receive = exchange.receiveBytes(block, partner)
-    yield [exchange.sendBytes(outgoing, partner), receive]
+    const type = typeOf(partner)
+    const receive = exchange.receiveBytes(block, partner, type)
+    yield [exchange.sendBytes(outgoing, partner, type), receive]
     expectExactly('alltoallInto', receive, block.length)
   }
 }

@@ -64,12 +64,7 @@ export function contributionOf(collective: string, send: unknown, recv: unknown,
   operation.checkArray(recv)
   if (send === IN_PLACE) return recv
   checkArray(collective, 'send', send)
-  if (itemTypeOf(send) !== itemTypeOf(recv)) {
-    throw new TypeError(
-      `${collective}: send is a ${elementTypeName(itemTypeOf(send))} and recv a ${elementTypeName(itemTypeOf(recv))}; ` +
-        'they must be of one kind',
-    )
-  }
+  checkSameKind(collective, send, recv)
   if (send.length !== recv.length) {
     throw new RangeError(
       `${collective}: send has ${send.length} elements and recv ${recv.length}; they must be equally long`,
@@ -77,6 +72,15 @@ export function contributionOf(collective: string, send: unknown, recv: unknown,
   }
   checkApart(collective, send, recv)
   return send
+}
+
+/** @throws TypeError when a reduction's arrays are of two kinds. */
+export function checkSameKind(collective: string, send: TypedArray, recv: TypedArray): void {
+  if (itemTypeOf(send) === itemTypeOf(recv)) return
+  throw new TypeError(
+    `${collective}: send is a ${elementTypeName(itemTypeOf(send))} and recv a ${elementTypeName(itemTypeOf(recv))}; ` +
+      'they must be of one kind',
+  )
 }
 
 /** @throws TypeError unless `view` is a typed array or Buffer over memory that is still there. */

@@ -74,7 +74,8 @@ export function blocksOf(
   const numbers = wholeNumbers(collective, 'counts', counts, size)
   const starts = displs === undefined ? runningSums(numbers) : wholeNumbers(collective, 'displs', displs, size)
   for (let rank = 0; rank < size; rank++) {
-    if (starts[rank]! + numbers[rank]! > length) {
+    // an empty block lies nowhere, so MPI lets its displacement be anything
+    if (numbers[rank]! > 0 && starts[rank]! + numbers[rank]! > length) {
       throw new RangeError(
         `${collective}: rank ${rank}'s block, ${numbers[rank]} elements from ${starts[rank]}, ` +
           `does not lie in the ${side} view of ${length} elements`,
@@ -87,7 +88,8 @@ export function blocksOf(
   return even ? new Blocks(view, size, null, null) : new Blocks(view, size, numbers, starts)
 }
 
-function wholeNumbers(collective: string, name: string, given: ArrayLike<number>, size: number): number[] {
+/** @throws TypeError or RangeError unless `given` is one whole number per rank. */
+export function wholeNumbers(collective: string, name: string, given: ArrayLike<number>, size: number): number[] {
   if (typeof given !== 'object' || given === null || given.length !== size) {
     throw new TypeError(`${collective}: ${name} must be an array of ${size} numbers, one per rank`)
   }

@@ -85,10 +85,12 @@ function bitwise(name: BuiltInName, combine: (a: number, b: number) => number): 
 
 function checkNumeric(name: BuiltInName, value: unknown, also = ''): void {
   if (typeof value === 'number' || typeof value === 'bigint') return
-  throw new TypeError(
-    `${name} works on ${also}numbers, bigints and typed arrays, not on ${described(value)}; ` +
-      'for other values make an operation with Operation.create((a, b) => c)',
-  )
+  // as in MPI, where logical values have the logical operations and no others
+  const cure =
+    typeof value === 'boolean'
+      ? 'use LAND, LOR or LXOR for truth values, or Number(value) to count them'
+      : 'for other values make an operation with Operation.create((a, b) => c)'
+  throw new TypeError(`${name} works on ${also}numbers, bigints and typed arrays, not on ${described(value)}; ${cure}`)
 }
 
 function checkPair(name: BuiltInName, value: unknown): void {

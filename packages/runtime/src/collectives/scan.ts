@@ -37,8 +37,12 @@ export function scanInto(
   op: Operation,
 ): Schedule<void> {
   const own = contributionOf('scanInto', send, recv, op)
-  copyInto(recv as TypedArray, own)
-  return scanBytes(exchange, 'scanInto', op, recv as TypedArray, 0)
+  return scanFrom(exchange, op, own, recv as TypedArray)
+}
+
+function* scanFrom(exchange: Exchange, op: Operation, own: TypedArray, recv: TypedArray): Schedule<void> {
+  copyInto(recv, own)
+  yield* scanBytes(exchange, 'scanInto', op, recv, 0)
 }
 
 /**

@@ -26,6 +26,7 @@ interface RunFlags {
   timeout?: number
   startTimeout?: number
   stats?: boolean
+  check?: boolean
   onFailure?: 'abort' | 'continue'
   nodeArg?: string[]
   wrapper?: string[]
@@ -81,6 +82,7 @@ function buildProgram(others: readonly Program[], setExitCode: (code: number) =>
     .option('-l, --label', 'put [rank] before each line of output')
     .option('--timeout <seconds>', 'end the job after this time, with exit code 124', parseSeconds)
     .option('--start-timeout <seconds>', 'how long ranks wait for the others to call init()', parseSeconds)
+    .option('--check', 'compare what the ranks call: an error names both calls where collectives do not match')
     .option('--stats', 'print what each rank has sent and received, at the end')
     .addOption(
       new Option('--on-failure <what>', 'when a rank fails: end the job, or tell the others and go on').choices([
@@ -139,6 +141,7 @@ async function run(programs: readonly Program[], flags: RunFlags): Promise<numbe
     ...(flags.onFailure === undefined ? {} : { onFailure: flags.onFailure }),
     label: flags.label === true,
     stats: flags.stats === true,
+    check: flags.check === true,
     nodeArgs: flags.nodeArg ?? [],
     wrapper: flags.wrapper ?? [],
   }

@@ -58,6 +58,11 @@ export interface LaunchOptions extends Partial<Program> {
   readonly startTimeout?: number
   /** Prints a table of what each rank has sent and received, on stderr, at the end. Default: false. */
   readonly stats?: boolean
+  /**
+   * Compares, before each collective, what the ranks call: where it does not match they fail with ERR_MISMATCH, which names
+   * both calls. For finding mistakes: costs a message to everyone per call. Default: ONECOPY_CHECK, else false.
+   */
+  readonly check?: boolean
   /** `'abort'` ends the job when a rank fails; `'continue'` tells the other ranks and lets them go on. Default: `'abort'`. */
   readonly onFailure?: 'abort' | 'continue'
   /** The ranks' environment. Default: this process's. */
@@ -91,6 +96,7 @@ export interface JobOptions {
   readonly timeoutMs: number | null
   readonly startTimeoutMs: number
   readonly stats: boolean
+  readonly check: boolean
   readonly continueOnFailure: boolean
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
@@ -125,6 +131,7 @@ export function completeOptions(options: LaunchOptions): JobOptions {
     timeoutMs: options.timeout === undefined ? null : seconds('timeout', options.timeout),
     startTimeoutMs: seconds('startTimeout', options.startTimeout ?? START_TIMEOUT_SECONDS),
     stats: options.stats === true,
+    check: options.check === true,
     continueOnFailure: oneOf('onFailure', options.onFailure ?? 'abort', ['abort', 'continue']) === 'continue',
     env,
     cwd,

@@ -35,6 +35,7 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
   checkDescriptors(options.size)
   const settings = definedOnly(settingsFromEnvironment(options.env))
   if (options.stats) settings.stats = '1'
+  if (options.check) settings.check = '1'
   if (options.continueOnFailure) settings.onFailure = 'continue'
   const directory = makeJobDirectory(options.env)
   const guardian = new Guardian(directory)

@@ -87,8 +87,32 @@ async function values(caller: Caller): Promise<void> {
     await caller.call('allreduce', new Map([[`rank ${rank}`, rank]]), UNION),
     new Map(upTo(size, (source) => [`rank ${source}`, source])),
   )
+  for (const verb of ['reduceScatter', 'reduceScatterBlock'] as const) {
+    const given = upTo(size, (dest) => `${rank}>${dest} `)
+    const wanted = upTo(size, (source) => `${source}>${rank} `).join('')
+    assert.equal(await caller.call(verb, given, CONCAT), wanted)
+  }
   assert.equal(await caller.call('scan', String(rank), CONCAT), upTo(rank + 1, String).join(''))
   assert.equal(await caller.call('exscan', String(rank), CONCAT), rank === 0 ? undefined : upTo(rank, String).join(''))
+}
+
+async function reduceScatters(caller: Caller, length: number): Promise<void> {
+  const { rank, size } = caller.comm
+  const what = `${length} elements per rank on ${size} ranks`
+  const own = filled(rank, size * length)
+  const sum = sumOf(size, size * length)
+  const recv = new Float64Array(length)
+  await caller.call('reduceScatterBlockInto', own, recv, SUM)
+  same(recv, sum.slice(rank * length, (rank + 1) * length), `reduceScatterBlockInto of ${what}`)
+  await caller.call('reduceScatterBlockInto', own, recv, LAST)
+  same(recv, filled(size - 1, size * length).slice(rank * length, (rank + 1) * length), `in rank order of ${what}`)
+  // everything to the last rank
+  const counts = upTo(size, (other) => (other === size - 1 ? size * length : 0))
+  const all = new Float64Array(counts[rank]!)
+  await caller.call('reduceScatterInto', own, all, SUM, { counts })
+  same(all, sum.slice(0, counts[rank]), `reduceScatterInto of ${what}`)
+  await caller.call('reduceScatterInto', IN_PLACE, own, SUM, { counts })
+  same(own, rank === size - 1 ? sum : filled(rank, size * length), `reduceScatterInto in place of ${what}`)
 }
 
 async function arrays(caller: Caller, length: number): Promise<void> {
@@ -123,6 +147,14 @@ async function arrays(caller: Caller, length: number): Promise<void> {
   same(recv, wanted, `alltoallInto of ${what}`)
   await caller.call('alltoallInto', IN_PLACE, recv)
   same(recv, sent, `alltoallInto in place of ${what}`)
+
+  // one byte, one double, one byte, …: the w-form
+  const kinds = upTo(size, (other) => ((rank + other) % 2 === 0 ? Uint8Array : Float64Array))
+  const mixed = new Uint8Array(8 * size)
+  const layout = { types: kinds, counts: upTo(size, () => 1), displs: upTo(size, (other) => 8 * other) }
+  await caller.call('alltoallInto', new Uint8Array(8 * size).fill(rank + 1), mixed, layout)
+  const byKind = upTo(size, (other) => upTo(8, (i) => (i < kinds[other]!.BYTES_PER_ELEMENT ? other + 1 : 0)))
+  assert.deepEqual([...mixed], byKind.flat())
 
   const sum = sumOf(size, length)
   const result = new Float64Array(length)
@@ -165,7 +197,10 @@ for (const comm of [world, copy]) {
   const caller = new Caller(comm)
   assert.throws(() => comm.bcast(1, comm.size), RangeError)
   await values(caller)
-  for (const length of comm === world ? LENGTHS : FEWER_LENGTHS) await arrays(caller, length)
+  for (const length of comm === world ? LENGTHS : FEWER_LENGTHS) {
+    await arrays(caller, length)
+    await reduceScatters(caller, length)
+  }
   await outstanding(comm)
 }
 console.log(`rank ${world.rank} of ${world.size}: right`)
