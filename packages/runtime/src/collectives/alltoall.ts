@@ -9,12 +9,17 @@ import { expectExactly } from './messages.js'
 
 /** How `alltoallInto` divides the memory: one block per rank, in elements. Default: equal blocks in rank order. */
 export interface ExchangeLayout {
+  /** Elements for each rank; default `counts`. */
   readonly sendCounts?: ArrayLike<number> | undefined
+  /** Where each block of `send` starts; default: one after the other. */
   readonly sendDispls?: ArrayLike<number> | undefined
+  /** Elements from each rank; default `counts`. */
   readonly recvCounts?: ArrayLike<number> | undefined
+  /** Where each block of `recv` starts; default: one after the other. */
   readonly recvDispls?: ArrayLike<number> | undefined
   /** For both sides, where their own are not given. */
   readonly counts?: ArrayLike<number> | undefined
+  /** For both sides, where their own displs and counts are not given. */
   readonly displs?: ArrayLike<number> | undefined
 }
 
