@@ -1,7 +1,13 @@
 const PREFIX = 'ONECOPY_'
 
-/** Variables that tell a rank who it is and where it writes; they are no settings. */
-const NOT_SETTINGS = new Set(['ONECOPY_RANK', 'ONECOPY_SIZE', 'ONECOPY_RANK_LINK', 'ONECOPY_TERMINAL_COLUMNS'])
+/** Variables that tell a rank who it is, where it writes, and what its job is like; they are no settings. */
+const NOT_SETTINGS = new Set([
+  'ONECOPY_RANK',
+  'ONECOPY_SIZE',
+  'ONECOPY_RANK_LINK',
+  'ONECOPY_ON_FAILURE',
+  'ONECOPY_TERMINAL_COLUMNS',
+])
 
 /**
  * Gathers the settings in the environment: `ONECOPY_CMA` is `cma`, `ONECOPY_HANG_REPORT` is `hangReport`. The launcher
