@@ -40,6 +40,7 @@ const SAME_EVERYWHERE = [
   'launcher-control',
   'launcher-doctor',
   'matching',
+  'mpi-page',
   'operation',
   'package',
   'simulated-',
