@@ -47,6 +47,7 @@ const SAME_EVERYWHERE = [
   'launcher-control',
   'launcher-doctor',
   'matching',
+  'mpi-page',
   'operation',
   'package',
   'readme',

@@ -255,6 +255,7 @@ export abstract class CommunicatorBase {
     return this.base.fatal === null ? ERRORS_RETURN : ERRORS_ARE_FATAL
   }
 
+  /** Chooses what happens when a call fails. @see MPI 4.1, 9.3 */
   set errhandler(handler: ErrorHandler) {
     if (handler !== ERRORS_RETURN && handler !== ERRORS_ARE_FATAL) {
       throw new TypeError(`errhandler must be ERRORS_RETURN or ERRORS_ARE_FATAL, got ${String(handler)}`)

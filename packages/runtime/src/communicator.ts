@@ -69,6 +69,11 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.scatter(exchange, values, root), options) as Request<T>
   }
 
+  /**
+   * Fills every rank's `recv` with its block of `root`'s `send`; IN_PLACE as the root's `recv` leaves its block where it is.
+   * @throws OnecopyError ERR_TRUNCATE when a block is longer or shorter than the memory for it
+   * @see MPI 4.1, 6.6
+   */
   scatterInto(
     send: View | null,
     recv: View | typeof IN_PLACE,
@@ -85,6 +90,11 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.allgather(exchange, data), options) as Request<T[]>
   }
 
+  /**
+   * Collects everybody's `send` in every rank's `recv`, in blocks by rank; see {@link Layout} for unequal ones.
+   * @throws OnecopyError ERR_TRUNCATE when a block is longer or shorter than the place for it
+   * @see MPI 4.1, 6.7
+   */
   allgatherInto(
     send: View | typeof IN_PLACE,
     recv: View,
@@ -98,6 +108,11 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.alltoall(exchange, values), options) as Request<T[]>
   }
 
+  /**
+   * Sends block i of `send` to rank i and receives rank i's block in block i of `recv`; see {@link ExchangeLayout}.
+   * @throws OnecopyError ERR_TRUNCATE when a block is longer or shorter than the place for it
+   * @see MPI 4.1, 6.8
+   */
   alltoallInto(
     send: View | typeof IN_PLACE,
     recv: View,
@@ -113,6 +128,10 @@ export class Communicator extends CommunicatorBase {
     >
   }
 
+  /**
+   * Combines everybody's `send`, element by element in rank order, into `root`'s `recv` of the same kind and length.
+   * @see MPI 4.1, 6.9
+   */
   reduceInto(
     send: View | typeof IN_PLACE,
     recv: View | null,
@@ -128,6 +147,7 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.allreduce(exchange, data, op), options) as Request<T>
   }
 
+  /** Combines everybody's `send`, element by element, into every rank's `recv`: same kind and length. @see MPI 4.1, 6.9.6 */
   allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
     return this.collective((exchange) => collectives.allreduceInto(exchange, send, recv, op), options)
   }
@@ -137,6 +157,7 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.scan(exchange, data, op), options) as Request<T>
   }
 
+  /** Fills rank i's `recv` with the combination of ranks 0 to i, element by element. @see MPI 4.1, 6.11.1 */
   scanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
     return this.collective((exchange) => collectives.scanInto(exchange, send, recv, op), options)
   }
@@ -146,6 +167,7 @@ export class Communicator extends CommunicatorBase {
     return this.collective((exchange) => collectives.exscan(exchange, data, op), options) as Request<T | undefined>
   }
 
+  /** Fills rank i's `recv` with the combination of ranks 0 to i-1; rank 0's stays as it is. @see MPI 4.1, 6.11.2 */
   exscanInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): Request<void> {
     return this.collective((exchange) => collectives.exscanInto(exchange, send, recv, op), options)
   }

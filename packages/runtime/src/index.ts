@@ -1,7 +1,14 @@
 export { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
 export { type AttributeCallbacks, AttributeKey } from './attributes.js'
 export type { LayoutAcross } from './collectives/across.js'
-export type { ElementKind, ExchangeLayout, Layout, RootedLayout, ScatterLayout } from './collectives/index.js'
+export type {
+  ElementKind,
+  ExchangeLayout,
+  Layout,
+  RootedLayout,
+  ScatterLayout,
+  TypedArray,
+} from './collectives/index.js'
 export type { Communicator } from './communicator.js'
 export type { CommunicatorBase, ErrorHandler, MessagesOptions } from './communicator-base.js'
 export {
@@ -24,7 +31,7 @@ export { init } from './init.js'
 export type { Intercommunicator } from './intercommunicator.js'
 export type { Statistics } from './job.js'
 export { launch } from './launch.js'
-export type { JobResult } from './launcher/job-result.js'
+export type { JobResult, RankResult } from './launcher/job-result.js'
 export type { LaunchOptions, Program } from './launcher/launch-options.js'
 export type { MatchedMessage } from './matched-message.js'
 export type { Message } from './message.js'
@@ -37,4 +44,12 @@ export { Status } from './status.js'
 export type { SyncCommunicator } from './sync-communicator.js'
 export type { SyncIntercommunicator } from './sync-intercommunicator.js'
 export type { SyncPointToPoint } from './sync-point-to-point.js'
-export { testAll, testAny, testSome, waitAllSync, waitAnySync, waitSomeSync } from './waiting.js'
+export {
+  type DoneRequest,
+  testAll,
+  testAny,
+  testSome,
+  waitAllSync,
+  waitAnySync,
+  waitSomeSync,
+} from './waiting.js'

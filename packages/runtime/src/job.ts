@@ -16,9 +16,13 @@ import { ValuePacker } from './value-packer.js'
 
 /** Payload bytes received, by the way they came, and messages. */
 export interface Statistics {
+  /** Messages of any kind. */
   readonly messages: number
+  /** Bytes that came in frames, with their message. */
   readonly bytesEager: number
+  /** Bytes that the kernel copied from the sender's memory. */
   readonly bytesSingleCopy: number
+  /** Bytes of long messages that came in frames, where single copy was not to be had. */
   readonly bytesStreamed: number
   /** The same, by the name of the transport that carried them. */
   readonly bytesByTransport: Readonly<Record<string, number>>

@@ -23,14 +23,17 @@ export class MatchedMessage {
     this.status = pointToPoint.statusOf(arrival)
   }
 
+  /** The sender's rank in the communicator. */
   get source(): number {
     return this.status.source
   }
 
+  /** The message's tag. */
   get tag(): number {
     return this.status.tag
   }
 
+  /** The message's length in bytes, as it travels. */
   get byteLength(): number {
     return this.status.byteLength
   }

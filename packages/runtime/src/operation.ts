@@ -3,6 +3,7 @@ import { type BuiltInName, type ScalarRule, scalarKind, scalarRule } from './col
 import { type Kernel, kernelFor } from './collectives/kernels.js'
 import { elementTypeName } from './element-type.js'
 
+/** What `Operation.create` is told about a function. */
 export interface OperationOptions {
   /**
    * True when `combine(a, b)` equals `combine(b, a)`: collectives may then combine in any order, which is faster. Default
@@ -25,7 +26,9 @@ export interface OperationOptions {
  * @see MPI 4.1, 6.9
  */
 export abstract class Operation {
+  /** For error messages. */
   readonly name: string
+  /** Whether collectives may combine in any order. @see MPI 4.1, 6.9.7 */
   readonly commutative: boolean
   /** Whether typed arrays are combined element by element, so that an array may be cut anywhere between items. */
   readonly elementwise: boolean

@@ -28,7 +28,9 @@ export interface Request<T> extends PromiseLike<T> {
    * @see MPI 4.1, 3.8.4
    */
   cancel(): void
+  /** As a promise's. */
   catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R>
+  /** As a promise's. */
   finally(onFinally?: (() => void) | null): Promise<T>
 }
 

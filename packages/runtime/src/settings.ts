@@ -3,8 +3,14 @@ const PREFIX = 'ONECOPY_'
 /** Tells a rank which descriptor its line to the launcher is; it takes the variable away before the script runs. */
 export const LINK_VARIABLE = 'ONECOPY_RANK_LINK'
 
-/** Variables that tell a rank who it is and where it writes; they are no settings. */
-const NOT_SETTINGS = new Set(['ONECOPY_RANK', 'ONECOPY_SIZE', LINK_VARIABLE, 'ONECOPY_TERMINAL_COLUMNS'])
+/** Variables that tell a rank who it is, where it writes, and what its job is like; they are no settings. */
+const NOT_SETTINGS = new Set([
+  'ONECOPY_RANK',
+  'ONECOPY_SIZE',
+  LINK_VARIABLE,
+  'ONECOPY_ON_FAILURE',
+  'ONECOPY_TERMINAL_COLUMNS',
+])
 
 /**
  * Gathers the settings in the environment: `ONECOPY_CMA` is `cma`, `ONECOPY_HANG_REPORT` is `hangReport`. The launcher

@@ -4,6 +4,7 @@ import { UNDEFINED } from './constants.js'
 export class Status {
   /** The sender's rank in the communicator; PROC_NULL for a receive from PROC_NULL. */
   readonly source: number
+  /** The message's tag; ANY_TAG for a receive from PROC_NULL. */
   readonly tag: number
   /** The message's length in bytes (of the packed form, for a value). */
   readonly byteLength: number

@@ -63,6 +63,7 @@ export class SyncPointToPoint {
     return this.base.recvIntoSync(view, source, tag)
   }
 
+  /** Receives the next matching message with its envelope. @see MPI 4.1, 3.2.4 */
   recvMessage<T = unknown>(source: number = ANY_SOURCE, tag: number = ANY_TAG, options?: WaitOptions): Message<T> {
     options?.signal?.throwIfAborted()
     return this.base.recvSync(MESSAGE_OF, source, tag) as Message<T>

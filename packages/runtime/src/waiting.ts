@@ -1,5 +1,13 @@
 import type { Request } from './request.js'
 
+/** Which of several requests is done, and what it gave. */
+export interface DoneRequest<T> {
+  /** Its place in the list. */
+  index: number
+  /** Its result. */
+  value: T
+}
+
 /** Requests of one call may be of any kinds. */
 type Requests<T> = readonly Request<T>[]
 /** Each request's result, in its place, as `Promise.all` has it. */
@@ -29,7 +37,7 @@ export function waitAllSync<const R extends Requests<unknown>>(requests: R): Res
  * @throws the error of that request.
  * @see MPI 4.1, 3.7.5 (MPI_Waitany)
  */
-export function waitAnySync<T>(requests: Requests<T>): { index: number; value: T } | null {
+export function waitAnySync<T>(requests: Requests<T>): DoneRequest<T> | null {
   if (requests.length === 0) return null
   blockUntilAny(requests)
   const index = requests.findIndex((request) => request.done)

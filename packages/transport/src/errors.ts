@@ -28,21 +28,28 @@ export const ERROR_CODES = {
   ERR_CLOSED: 'The job, communicator or transport has been closed.',
 } as const
 
+/** One of the keys of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /** What an error carries besides its words, so that no caller ever parses prose. */
 export interface ErrorFields {
+  /** The error below this one. */
   readonly cause?: unknown
   /** The rank the error is about. */
   readonly rank?: number
+  /** The source that was asked for, or the sender. */
   readonly source?: number
+  /** The tag that was asked for, or the message's. */
   readonly tag?: number
   /** The positive errno of the system call that failed. */
   readonly errno?: number
+  /** The system call that failed. */
   readonly syscall?: string
   /** Bytes moved before a remote read or write failed. */
   readonly bytesDone?: number
+  /** What the rank, or the job, exits with. */
   readonly exitCode?: number
+  /** The signal that ended the rank. */
   readonly signal?: string
   /** The rank that ended the job. */
   readonly byRank?: number
@@ -59,19 +66,32 @@ export interface ErrorFields {
  * `RangeError`).
  */
 export class OnecopyError extends Error {
+  /** What went wrong, in one stable word. */
   readonly code: ErrorCode
   // Only declared: a field that was not given is not there at all, or Node would print a dozen of them with every error.
+  /** The rank the error is about. */
   declare readonly rank: number | undefined
+  /** The source that was asked for, or the sender. */
   declare readonly source: number | undefined
+  /** The tag that was asked for, or the message's. */
   declare readonly tag: number | undefined
+  /** The positive errno of the system call that failed. */
   declare readonly errno: number | undefined
+  /** The system call that failed. */
   declare readonly syscall: string | undefined
+  /** Bytes moved before a remote read or write failed. */
   declare readonly bytesDone: number | undefined
+  /** What the rank, or the job, exits with. */
   declare readonly exitCode: number | undefined
+  /** The signal that ended the rank. */
   declare readonly signal: string | undefined
+  /** The rank that ended the job. */
   declare readonly byRank: number | undefined
+  /** Why the job was ended, in that rank's own words. */
   declare readonly reason: string | undefined
+  /** The call that did not complete, by its name as in `recv`. */
   declare readonly op: string | undefined
+  /** How long was waited, in milliseconds. */
   declare readonly ms: number | undefined
 
   constructor(code: ErrorCode, message: string, fields: ErrorFields = {}) {

@@ -80,7 +80,9 @@ export function gatherAcross<T>({ remote }: Across, data: T, root: number): Sche
 
 /** Where the blocks of the other group's ranks lie. */
 export interface LayoutAcross {
+  /** Elements of each rank's block; default: equal blocks. */
   readonly counts?: ArrayLike<number> | undefined
+  /** Where each block starts, in elements; default: one after the other. */
   readonly displs?: ArrayLike<number> | undefined
 }
 

@@ -14,14 +14,21 @@ import { expectExactly } from './messages.js'
  * received as what it was sent as.
  */
 export interface ExchangeLayout {
+  /** Elements for each rank; default `counts`. */
   readonly sendCounts?: ArrayLike<number> | undefined
+  /** Where each block of `send` starts; default: one after the other. */
   readonly sendDispls?: ArrayLike<number> | undefined
+  /** Elements from each rank; default `counts`. */
   readonly recvCounts?: ArrayLike<number> | undefined
+  /** Where each block of `recv` starts; default: one after the other. */
   readonly recvDispls?: ArrayLike<number> | undefined
   /** For both sides, where their own are not given. */
   readonly counts?: ArrayLike<number> | undefined
+  /** For both sides, where their own displs and counts are not given. */
   readonly displs?: ArrayLike<number> | undefined
+  /** Element types of what goes to each rank. */
   readonly sendTypes?: readonly ElementKind[] | undefined
+  /** Element types of what comes from each rank. */
   readonly recvTypes?: readonly ElementKind[] | undefined
   /** One constructor per rank, as in `[Float64Array, Int32Array]`; needs counts. */
   readonly types?: readonly ElementKind[] | undefined

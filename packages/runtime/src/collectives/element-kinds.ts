@@ -2,7 +2,9 @@ import { ELEMENT_TYPE_MAX, elementTypeName, INT8, UINT8 } from '../element-type.
 
 /** A kind of element, named by the array that holds it: `Float64Array`, `Int32Array`, `Buffer` … */
 export interface ElementKind {
+  /** The constructor's own name. */
   readonly name: string
+  /** Bytes of one element, as its constructor says. */
   readonly BYTES_PER_ELEMENT?: number
 }
 

@@ -8,6 +8,7 @@ import { expectExactly } from './messages.js'
 
 /** How `gatherInto` and `scatterInto` divide the root's memory. Only the root's counts and displs count. */
 export interface RootedLayout {
+  /** The rank whose memory is divided. */
   readonly root: number
   /** Elements of each rank's block; default: equal blocks. */
   readonly counts?: ArrayLike<number>

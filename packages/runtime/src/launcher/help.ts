@@ -35,7 +35,8 @@ own type stripping where it has it, else by tsx if it is installed; --node-arg=-
 Several programs in one job (MPMD), numbered through: rank 0 and 1 run a.ts, rank 2 runs b.ts:
   $ onecopy run -n 2 a.ts input.txt : -n 1 b.ts
 
-Output is passed on line by line; standard input goes to rank 0. A rank's environment holds ONECOPY_RANK and ONECOPY_SIZE.
+Output is passed on line by line; standard input goes to rank 0. A rank's environment holds ONECOPY_RANK,
+ONECOPY_SIZE and ONECOPY_ON_FAILURE.
 
 How it ends (exit codes):
   0        every rank ended well

@@ -1,5 +1,15 @@
 import type { OnecopyError } from '@onecopy/transport'
 
+/** How one rank's process ended; `exitCode` and `signal` are both null when it could not be started. */
+export interface RankResult {
+  /** Its number in the job. */
+  readonly rank: number
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null
+  /** The signal's name; null when the process ended by itself. */
+  readonly signal: string | null
+}
+
 /** How a job ended. */
 export interface JobResult {
   /** 0 when every rank ended well; else the first failing rank's code, 128+n for signal n, 124 for a timeout. */
@@ -13,8 +23,8 @@ export interface JobResult {
    * that ended too early, the message goes on with the last lines it wrote on standard error.
    */
   readonly error: OnecopyError | null
-  /** How each rank's process ended; both null for one that could not be started. */
-  readonly ranks: readonly { readonly rank: number; readonly exitCode: number | null; readonly signal: string | null }[]
+  /** How each rank's process ended. */
+  readonly ranks: readonly RankResult[]
   /** What the ranks reported, where they were asked to (`stats`). */
   readonly stats: ReadonlyMap<number, Readonly<Record<string, unknown>>>
   /** From the start of the first process to the end of the last one. */

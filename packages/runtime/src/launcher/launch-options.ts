@@ -32,6 +32,7 @@ export interface Program {
   readonly size: number
   /** A .js, .mjs, .cjs, .ts, .mts or .cts file, relative to `cwd`. */
   readonly script: string
+  /** The script's arguments. */
   readonly args?: readonly string[]
 }
 
@@ -73,6 +74,7 @@ export interface LaunchOptions extends Partial<Program> {
   readonly stdin?: 'inherit' | 'ignore'
   /** Where the ranks' lines go. Default: this process's. A stream is written to and not ended. */
   readonly stdout?: Writable | 'inherit' | 'ignore'
+  /** As `stdout`, for standard error. */
   readonly stderr?: Writable | 'inherit' | 'ignore'
   /** Options for node itself, before the script. */
   readonly nodeArgs?: readonly string[]

@@ -37,6 +37,8 @@ export function rankCommand(
       [LINK_VARIABLE]: String(LINK_DESCRIPTOR),
       ONECOPY_RANK: String(rank),
       ONECOPY_SIZE: String(options.size),
+      // What a program that means to outlive its ranks has to know before it relies on it.
+      ONECOPY_ON_FAILURE: options.continueOnFailure ? 'continue' : 'abort',
       // A rank writes to a pipe, so it cannot see for itself whether a person watches.
       ONECOPY_TERMINAL_COLUMNS: terminalColumns(options.stderr),
     },

@@ -127,6 +127,7 @@ export class RankLink implements JobLink {
 
   agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
     this.#agreements.set(id, done)
+    this.#hold()
     this.#write({ type: 'agree', id, members, flags })
   }
 
@@ -198,6 +199,7 @@ export class RankLink implements JobLink {
   leave(): void {
     if (this.#left) return
     this.#left = true
+    this.#hold()
     this.#write({ type: 'leave' })
   }
 
@@ -218,7 +220,9 @@ export class RankLink implements JobLink {
 
   /** The one place that decides whether the socket keeps the process alive. */
   #hold(): void {
-    const wanted = this.#references > 0 || this.#waiting !== null
+    // who has left waits for no agreement: it counts as ended
+    const agrees = this.#agreements.size > 0 && !this.#left
+    const wanted = this.#references > 0 || this.#waiting !== null || agrees
     if (wanted === this.#held) return
     this.#held = wanted
     if (wanted) this.#socket.ref()
@@ -275,6 +279,7 @@ export class RankLink implements JobLink {
       case 'agreed': {
         const done = this.#agreements.get(message.id)
         this.#agreements.delete(message.id)
+        this.#hold()
         done?.({ flags: message.flags, ended: message.ended })
         break
       }
