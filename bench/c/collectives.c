@@ -4,7 +4,7 @@
  *     mpirun -n N collectives NAME/BYTES:MILLISECONDS:BATCHES[,...]
  *
  * For each entry the number of calls that last about MILLISECONDS is found by doubling, which also warms up; then come
- * BATCHES timed batches, each at most that long by this estimate, so that a library which takes milliseconds per call (more
+ * BATCHES timed batches, each about that long, so that a library which takes milliseconds per call (more
  * ranks than cores, and no yielding) ends nevertheless. Rank 0 prints "NAME/BYTES mean mean ..." with each batch's mean
  * time of one call in microseconds. What BYTES means for each collective, that the root moves on by one rank each time, and
  * that buffers are filled before the clock starts: see bench/README.md; contenders/collectives.mjs does the same.
@@ -95,17 +95,17 @@ int main(int argc, char **argv) {
     double *send = filled(name == ALLTOALL ? bytes * size : bytes);
     double *recv = filled(name == ALLTOALL || name == ALLGATHER ? bytes * size : bytes);
     long calls = 1;
-    for (;;) {
+    /* found enough twice: a busy moment of the machine must not pass for slow calls */
+    for (int enough = 0; enough < 2;) {
       double taken = timed(name, send, recv, (int)count, calls);
-      /* a busy moment of the machine must not pass for a slow call */
       for (int again = 0; again < 2; again++) {
         double other = timed(name, send, recv, (int)count, calls);
         if (other < taken) taken = other;
       }
-      long next = taken * 2 > milliseconds * 1e3 ? 0 : calls * 2;
-      MPI_Bcast(&next, 1, MPI_LONG, 0, MPI_COMM_WORLD);
-      if (next == 0) break;
-      calls = next;
+      long more = taken * 1.5 > milliseconds * 1e3 ? 0 : 1;
+      MPI_Bcast(&more, 1, MPI_LONG, 0, MPI_COMM_WORLD);
+      if (more) calls *= 2;
+      enough = more ? 0 : enough + 1;
     }
     if (rank == 0) printf("%s/%zu", names[name], bytes);
     for (long batch = 0; batch < batches; batch++) {

@@ -23,8 +23,8 @@ export class CollectiveExchange implements Exchange {
     this.#tag = tag
   }
 
-  sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8): Awaited<void> {
-    return this.#send(elementType, bytes, NO_PARTS, dest)
+  sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
+    return this.#send(elementType, bytes, NO_PARTS, dest, receiving)
   }
 
   receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Awaited<Status> {
@@ -38,7 +38,7 @@ export class CollectiveExchange implements Exchange {
 
   sendValue(value: unknown, dest: number): Awaited<void> {
     const { type, bytes, parts } = this.#base.encode(value)
-    return this.#send(type, bytes, parts, dest)
+    return this.#send(type, bytes, parts, dest, false)
   }
 
   receiveValue(source: number): Awaited<unknown> {
@@ -47,15 +47,15 @@ export class CollectiveExchange implements Exchange {
     return record
   }
 
-  #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number): Awaited<void> {
+  #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {
     const { engine } = this.#base
     const { messenger } = engine
     const world = this.#base.world(dest)
     if (parts.length === 0 && messenger.trySend(this.#context, world, this.#tag, type, bytes)) return SENT
     const record = new RequestRecord(engine)
     if (engine.failure !== null) record.fail(engine.failure)
-    // a rank inside a collective has nothing better to do than to copy its half
-    else messenger.send(this.#context, world, this.#tag, type, bytes, parts, STANDARD, record, true)
+    // a rank inside a collective has nothing better to do than to copy its half, unless it receives
+    else messenger.send(this.#context, world, this.#tag, type, bytes, parts, STANDARD, record, !receiving)
     return record as Awaited<void>
   }
 

@@ -1,10 +1,10 @@
 import { IN_PLACE } from '../constants.js'
-import { allocate, bytesOf } from '../element-type.js'
+import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
 import { allgatherAlgorithm, allgathersDirectly } from './choose.js'
-import { expectExactly, expectPreamble, preamble } from './messages.js'
+import { expectExactly } from './messages.js'
 
 /** How `allgatherInto` divides `recv`; the same on every rank. */
 export interface Layout {
@@ -99,7 +99,7 @@ function* blocksByDoubling(exchange: Exchange, blocks: Blocks): Schedule<void> {
     const partner = rank ^ distance
     const first = rank & -distance
     const incoming = blocks.run(first ^ distance, distance)
-    const send = exchange.sendBytes(blocks.run(first, distance), partner)
+    const send = exchange.sendBytes(blocks.run(first, distance), partner, UINT8, true)
     const receive = exchange.receiveBytes(incoming, partner)
     yield [send, receive]
     expectExactly('allgatherInto', receive, incoming.length)
@@ -120,7 +120,7 @@ function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
   for (let distance = 1; distance < size; distance *= 2) {
     const count = Math.min(distance, size - distance)
     const incoming = known.subarray((size - distance - count) * each, (size - distance) * each)
-    const send = exchange.sendBytes(known.subarray((size - count) * each), (rank + distance) % size)
+    const send = exchange.sendBytes(known.subarray((size - count) * each), (rank + distance) % size, UINT8, true)
     const receive = exchange.receiveBytes(incoming, (rank - distance + size) % size)
     yield [send, receive]
     expectExactly('allgatherInto', receive, incoming.length)
@@ -140,16 +140,12 @@ export function* blocksAroundRing(exchange: Exchange, collective: string, blocks
   const right = (rank + 1) % size
   let total = 0
   for (let source = 0; source < size; source++) total += blocks.byteLength(source)
-  const said = preamble(collective, total)
-  const saying = exchange.sendValue(said, right)
-  const heard = exchange.receiveValue(left)
-  yield [saying, heard]
-  expectPreamble(heard.result(), said, left)
+  const type = pieceTypeOf(UINT8, total)
   let outgoing = blocks.of(rank)
   for (let step = 1; step < size; step++) {
     const incoming = blocks.of((rank - step + size) % size)
-    const send = exchange.sendBytes(outgoing, right)
-    const receive = exchange.receiveBytes(incoming, left)
+    const send = exchange.sendBytes(outgoing, right, type, true)
+    const receive = exchange.receiveBytes(incoming, left, type)
     yield [send, receive]
     expectExactly(collective, receive, incoming.length)
     outgoing = incoming

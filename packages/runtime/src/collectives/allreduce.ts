@@ -151,7 +151,7 @@ function* bytesByDoubling(
     }
     const partner = distance === 0 ? rank - 1 : doubling.partner(rank, distance)
     const receive = exchange.receiveBytes(incomingBytes, partner, type)
-    yield distance === 0 ? receive : [exchange.sendBytes(partBytes, partner, type), receive]
+    yield distance === 0 ? receive : [exchange.sendBytes(partBytes, partner, type, true), receive]
     expectExactly(collective, receive, recvBytes.length)
     if (rank < partner) op.combineInto(recv, part, incoming)
     else op.combineInto(recv, incoming, part)

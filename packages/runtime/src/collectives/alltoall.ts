@@ -1,5 +1,5 @@
 import { IN_PLACE } from '../constants.js'
-import { allocate } from '../element-type.js'
+import { allocate, UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import type { Status } from '../status.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
@@ -102,7 +102,10 @@ function* blocksExchanged(exchange: Exchange, sending: Blocks, receiving: Blocks
     for (let step = first; step < end; step++) {
       const dest = (rank + step) % size
       const source = (rank - step + size) % size
-      waits.push(exchange.receiveBytes(receiving.of(source), source), exchange.sendBytes(sending.of(dest), dest))
+      waits.push(
+        exchange.receiveBytes(receiving.of(source), source),
+        exchange.sendBytes(sending.of(dest), dest, UINT8, true),
+      )
     }
     yield waits
     for (let step = first; step < end; step++) {
@@ -127,7 +130,7 @@ function* blocksSwapped(exchange: Exchange, blocks: Blocks): Schedule<void> {
     const outgoing = aside.subarray(0, block.length)
     outgoing.set(block)
     const receive = exchange.receiveBytes(block, partner)
-    yield [exchange.sendBytes(outgoing, partner), receive]
+    yield [exchange.sendBytes(outgoing, partner, UINT8, true), receive]
     expectExactly('alltoallInto', receive, block.length)
   }
 }

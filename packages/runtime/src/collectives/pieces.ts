@@ -1,9 +1,9 @@
-import { bytesOf } from '../element-type.js'
+import { bytesOf, pieceTypeOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
 import type { Exchange, Schedule } from '../schedule.js'
 import { itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
-import { expectExactly, expectPreamble, preamble } from './messages.js'
+import { expectExactly } from './messages.js'
 
 /** An array cut into one piece per rank, as equal as whole items allow. */
 export class Pieces {
@@ -64,15 +64,9 @@ export function* reducePieces(
   const { rank, size } = exchange
   const left = (rank - 1 + size) % size
   const right = (rank + 1) % size
-  const type = itemTypeOf(own)
+  const type = pieceTypeOf(itemTypeOf(own), own.length)
   const asides = result === null ? 2 : result === own ? 1 : 0
   const aside = asides === 0 ? own : newLike(own, asides * pieces.lengthMax)
-
-  const said = preamble(collective, own.byteLength, operation.name)
-  const saying = exchange.sendValue(said, right)
-  const heard = exchange.receiveValue(left)
-  yield [saying, heard]
-  expectPreamble(heard.result(), said, left)
 
   let partial = pieces.of(own, left)
   for (let step = 2; step <= size; step++) {
@@ -80,7 +74,7 @@ export function* reducePieces(
     const mine = pieces.of(own, index)
     const at = asides === 2 ? (step % 2) * pieces.lengthMax : 0
     const incoming = asides === 0 ? pieces.of(result!, index) : aside.subarray(at, at + mine.length)
-    const send = exchange.sendBytes(bytesOf(partial), right, type)
+    const send = exchange.sendBytes(bytesOf(partial), right, type, true)
     const receive = exchange.receiveBytes(bytesOf(incoming), left, type)
     yield [send, receive]
     expectExactly(collective, receive, incoming.byteLength)
