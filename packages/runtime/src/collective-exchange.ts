@@ -1,3 +1,4 @@
+import { announcesExchange } from './collectives/choose.js'
 import { UINT8 } from './element-type.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
@@ -53,7 +54,10 @@ export class CollectiveExchange implements Exchange {
     const world = this.#base.world(dest)
     if (parts.length === 0 && messenger.trySend(this.#context, world, this.#tag, type, bytes)) return SENT
     const record = new RequestRecord(engine)
+    const link = receiving && announcesExchange(bytes.length) && dest !== this.rank ? messenger.link(world) : null
     if (engine.failure !== null) record.fail(engine.failure)
+    else if (link !== null && link.remote !== null && link.ended === null)
+      messenger.rendezvous.announce(link, this.#context, this.#tag, type, bytes, parts, record, false)
     // a rank inside a collective has nothing better to do than to copy its half, unless it receives
     else messenger.send(this.#context, world, this.#tag, type, bytes, parts, STANDARD, record, !receiving)
     return record as Awaited<void>

@@ -95,7 +95,7 @@ function* valuesExchanged(exchange: Exchange, values: readonly unknown[]): Sched
 
 function* blocksExchanged(exchange: Exchange, sending: Blocks, receiving: Blocks): Schedule<void> {
   const { rank, size } = exchange
-  receiving.of(rank).set(sending.of(rank))
+  if (size === 1) receiving.of(rank).set(sending.of(rank))
   for (let first = 1; first < size; first += ALLTOALL_PEERS_MAX) {
     const end = Math.min(first + ALLTOALL_PEERS_MAX, size)
     const waits: Awaited<unknown>[] = []
@@ -107,6 +107,8 @@ function* blocksExchanged(exchange: Exchange, sending: Blocks, receiving: Blocks
         exchange.sendBytes(sending.of(dest), dest, UINT8, true),
       )
     }
+    // while messages are under way
+    if (first === 1) receiving.of(rank).set(sending.of(rank))
     yield waits
     for (let step = first; step < end; step++) {
       const receive = waits[2 * (step - first)] as Awaited<Status>
