@@ -4,23 +4,16 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from './measure.js'
+import type { Runner } from './rounds.js'
 
 /** One way to move a message between two processes (or threads) of this machine. */
-export interface Contender {
-  readonly key: string
-  readonly title: string
-  /** Whether it is ours: then its failing fails the bench. */
-  readonly isOnecopy: boolean
+export interface Contender extends Runner {
   /** The longest message it is given: some take minutes for what others do in milliseconds. */
   readonly bytesMax: number
   /** Whether it can carry the small object of the second table. */
   readonly carriesObjects: boolean
   /** A rough guess of one message's time, to choose how many make a batch. */
   readonly guess: { readonly microseconds: number; readonly bytesPerMicrosecond: number }
-  /** The program that runs a plan: see `contenders/plan.mjs`. */
-  command(plan: string): Command
-  /** Why it cannot run here, in words; null when it can. */
-  readonly whyNot: string | null
 }
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -43,10 +36,9 @@ export function scriptPath(name: string): string {
 }
 
 export function makeContenders(): Contender[] {
-  const openMpi = compile('openmpi')
-  const mpich = compile('mpich')
-  // Open MPI refuses to run as root without being told to; the rest is its own choice of what is best here.
-  const asRoot = process.getuid?.() === 0 ? ['--allow-run-as-root'] : []
+  const openMpi = compile('openmpi', 'ping-pong')
+  const mpich = compile('mpich', 'ping-pong')
+  const asRoot = rootOptions()
   return [
     onecopy('sync', 'onecopy sync', 'onecopy-sync', FAST),
     onecopy('sync-ffi-napi', 'sync, ffi-napi', 'onecopy-sync', FAST, { ONECOPY_FFI: 'ffi-napi' }),
@@ -78,6 +70,44 @@ export function makeContenders(): Contender[] {
     node('fork-json', 'fork json', 'fork', ['json'], 2 ** 20, true, [100, 8]),
     node('stdio-pipe', 'plain pipe', 'stdio-pipe', [], ALL_BYTES, false, [60, 1000]),
   ]
+}
+
+/** The ranks of one job, doing one collective after the other: onecopy and both C libraries. */
+export function makeCollectiveRunners(size: number): Runner[] {
+  const openMpi = compile('openmpi', 'collectives')
+  const mpich = compile('mpich', 'collectives')
+  return [
+    {
+      key: 'onecopy',
+      title: 'onecopy',
+      isOnecopy: true,
+      command: (plan) => onecopyRun(size, 'collectives', [plan]),
+      whyNot: null,
+    },
+    // more ranks than cores is what it has to be told; it then yields while it waits
+    collectiveMpi('openmpi', 'Open MPI', openMpi, 'mpirun.openmpi', [...rootOptions(), '--oversubscribe'], size),
+    collectiveMpi('mpich', 'MPICH', mpich, 'mpirun.mpich', [], size),
+  ]
+}
+
+function collectiveMpi(
+  key: string,
+  title: string,
+  program: Compiled,
+  launcher: string,
+  options: readonly string[],
+  size: number,
+): Runner {
+  const command = (plan: string): Command => ({
+    file: launcher,
+    args: [...options, '-n', `${size}`, program.path, plan],
+  })
+  return { key, title, isOnecopy: false, command, whyNot: program.whyNot }
+}
+
+/** Open MPI refuses to run as root without being told to; the rest is its own choice of what is best here. */
+function rootOptions(): string[] {
+  return process.getuid?.() === 0 ? ['--allow-run-as-root'] : []
 }
 
 function onecopy(
@@ -124,12 +154,12 @@ interface Compiled {
   readonly whyNot: string | null
 }
 
-function compile(library: 'openmpi' | 'mpich'): Compiled {
+function compile(library: 'openmpi' | 'mpich', program: 'ping-pong' | 'collectives'): Compiled {
   const folder = join(here, '..', 'node_modules', '.cache', 'onecopy', 'bench')
-  const path = join(folder, `ping-pong-${library}`)
+  const path = join(folder, `${program}-${library}`)
   const compiler = `mpicc.${library}`
   mkdirSync(folder, { recursive: true })
-  const result = spawnSync(compiler, ['-O2', '-o', path, join(here, 'c', 'ping-pong.c')], { encoding: 'utf8' })
+  const result = spawnSync(compiler, ['-O2', '-o', path, join(here, 'c', `${program}.c`)], { encoding: 'utf8' })
   if (result.status === 0) return { path, whyNot: null }
   const isMissing = (result.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
   return { path, whyNot: isMissing ? `${compiler} is not installed` : `${compiler} failed: ${result.stderr}` }

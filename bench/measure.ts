@@ -8,28 +8,29 @@ export interface Command {
 }
 
 export interface PlanEntry {
-  /** A number of bytes, or the small object. */
-  readonly message: number | 'object'
-  readonly iterations: number
+  /** What the program calls it: a number of bytes, the small object, a collective with its bytes. */
+  readonly message: number | string
+  /** How long a batch is: messages of a ping-pong, milliseconds of a collective. */
+  readonly length: number
   readonly batches: number
 }
 
-/** What one program told: for each message, each batch's mean one-way time in microseconds. */
-export type Times = ReadonlyMap<number | 'object', readonly number[]>
+/** What one program told: for each message of its plan, each batch's mean time in microseconds. */
+export type Times = ReadonlyMap<string, readonly number[]>
 
 export function formatPlan(plan: readonly PlanEntry[]): string {
-  return plan.map(({ message, iterations, batches }) => `${message}:${iterations}:${batches}`).join(',')
+  return plan.map(({ message, length, batches }) => `${message}:${length}:${batches}`).join(',')
 }
 
 /** @throws Error when a line is not a contender's: it would be a number for nothing. */
 export function parseTimes(stdout: string): Times {
-  const times = new Map<number | 'object', readonly number[]>()
+  const times = new Map<string, readonly number[]>()
   for (const line of stdout.split('\n')) {
     if (line.trim() === '') continue
-    const [message, ...means] = line.trim().split(/\s+/)
+    const [message = '', ...means] = line.trim().split(/\s+/)
     const values = means.map(Number)
     if (values.length === 0 || !values.every((value) => value >= 0)) throw new Error(`not a line of results: '${line}'`)
-    times.set(message === 'object' ? 'object' : Number(message), values)
+    times.set(message, values)
   }
   return times
 }

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs'
+import { type Circumstances, describeCircumstances, printCircumstances, printReasons, ratio } from './circumstances.js'
 import { type Contender, makeContenders } from './contenders.js'
 import { type JobNumbers, measureJobs } from './jobs.js'
-import { describeMachine, describeVersions } from './machine.js'
-import { formatPlan, type PlanEntry, parseTimes, runCommand } from './measure.js'
+import type { PlanEntry } from './measure.js'
 import { plotTimes } from './plot.js'
 import { Progress } from './progress.js'
+import { chosen, type LeftOut, runnable, runRounds } from './rounds.js'
 import { formatTable } from './table.js'
 import { formatBytes, formatNumber } from './units.js'
 
@@ -24,16 +25,11 @@ export interface PointToPointOptions {
 }
 
 /** All that was measured, as `--json` writes it. Times are one way, in microseconds; `all` holds every batch's mean. */
-export interface Report {
+export interface Report extends Circumstances {
   readonly bench: 'p2p'
-  readonly command: string
-  readonly date: string
-  readonly machine: ReturnType<typeof describeMachine>
-  readonly versions: ReturnType<typeof describeVersions>
-  readonly rounds: number
   readonly results: readonly Result[]
   readonly jobs: JobNumbers | null
-  readonly left: readonly { contender: string; reason: string }[]
+  readonly left: readonly LeftOut[]
 }
 
 export interface Result {
@@ -52,31 +48,12 @@ const ITERATIONS_MAX = 50_000
 /** Measures, prints the tables, writes the files; answers the exit code: 1 when one of onecopy's own runs failed. */
 export async function runPointToPoint(options: PointToPointOptions): Promise<number> {
   const sizes = options.sizes ?? (options.quick ? QUICK_SIZES : SIZES)
-  const contenders = choose(makeContenders(), options.contenders)
-  const left: { contender: string; reason: string }[] = []
-  const running = contenders.filter(({ key, whyNot }) => {
-    if (whyNot !== null) left.push({ contender: key, reason: whyNot })
-    return whyNot === null
-  })
-
-  const all = new Map<string, Map<number | 'object', number[]>>()
+  const contenders = chosen(makeContenders(), options.contenders)
+  const left: LeftOut[] = []
+  const running = runnable(contenders, left)
   const progress = new Progress(running.length * options.rounds + (options.onlyMessages ? 0 : 1))
-  for (let round = 0; round < options.rounds; round++) {
-    for (const contender of running) {
-      progress.next(`round ${round + 1} of ${options.rounds}: ${contender.title}`)
-      if (left.some((each) => each.contender === contender.key)) continue
-      try {
-        const plan = makePlan(contender, sizes, options.batchMilliseconds)
-        if (plan.length === 0) continue
-        const times = parseTimes(await runCommand(contender.command(formatPlan(plan))))
-        const seen = all.get(contender.key) ?? new Map<number | 'object', number[]>()
-        all.set(contender.key, seen)
-        for (const [message, means] of times) seen.set(message, [...(seen.get(message) ?? []), ...means])
-      } catch (error) {
-        left.push({ contender: contender.key, reason: (error as Error).message.trim() })
-      }
-    }
-  }
+  const planFor = (contender: Contender) => makePlan(contender, sizes, options.batchMilliseconds)
+  const all = await runRounds(running, options.rounds, planFor, progress, left)
   let jobs: JobNumbers | null = null
   if (!options.onlyMessages) {
     progress.next('idle ranks, start-up, a ring of many ranks')
@@ -85,15 +62,18 @@ export async function runPointToPoint(options: PointToPointOptions): Promise<num
   progress.end()
 
   const results = [...all].flatMap(([contender, seen]) =>
-    [...seen].map(([message, means]): Result => ({ contender, message, best: Math.min(...means), all: means })),
+    [...seen].map(
+      ([message, means]): Result => ({
+        contender,
+        message: message === 'object' ? message : Number(message),
+        best: Math.min(...means),
+        all: means,
+      }),
+    ),
   )
   const report: Report = {
     bench: 'p2p',
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`,
-    date: new Date().toISOString(),
-    machine: describeMachine(),
-    versions: describeVersions(),
-    rounds: options.rounds,
+    ...describeCircumstances(options.rounds),
     results,
     jobs,
     left,
@@ -103,17 +83,6 @@ export async function runPointToPoint(options: PointToPointOptions): Promise<num
   if (options.plot !== undefined) writeFileSync(options.plot, plotTimes(report, contenders))
   const isOurs = (key: string): boolean => contenders.find((each) => each.key === key)?.isOnecopy === true
   return left.some(({ contender }) => isOurs(contender)) || (jobs?.failures.length ?? 0) > 0 ? 1 : 0
-}
-
-function choose(contenders: readonly Contender[], keys: readonly string[] | undefined): readonly Contender[] {
-  for (const key of keys ?? []) {
-    if (!contenders.some((each) => each.key === key)) {
-      throw new RangeError(
-        `no contender is called '${key}'; there are ${contenders.map((each) => each.key).join(', ')}`,
-      )
-    }
-  }
-  return contenders.filter(({ key }) => keys === undefined || keys.includes(key))
 }
 
 /** As many messages per batch as fit into its time, by the contender's guess. */
@@ -127,7 +96,7 @@ function makePlan(contender: Contender, sizes: readonly number[], batchMilliseco
       const bytes = message === 'object' ? 0 : message
       const microseconds = 2 * (contender.guess.microseconds + bytes / contender.guess.bytesPerMicrosecond)
       const iterations = Math.min(ITERATIONS_MAX, Math.max(1, Math.round((batchMilliseconds * 1000) / microseconds)))
-      return { message, iterations, batches: iterations === 1 ? 3 : BATCHES }
+      return { message, length: iterations, batches: iterations === 1 ? 3 : BATCHES }
     })
 }
 
@@ -136,19 +105,8 @@ function print(report: Report, contenders: readonly Contender[], sizes: readonly
     report.results.find((each) => each.contender === contender && each.message === message)?.best
   const shown = contenders.filter(({ key }) => report.results.some((each) => each.contender === key))
   const cell = (value: number | undefined): string => (value === undefined ? '' : formatNumber(value))
-  const ratio = (ours: number | undefined, theirs: readonly (number | undefined)[]): string => {
-    const known = theirs.filter((each) => each !== undefined)
-    return ours === undefined || known.length === 0 ? '' : (ours / Math.min(...known)).toFixed(2)
-  }
 
-  const { machine, versions } = report
-  const installed = Object.entries(versions).filter(([, version]) => version !== null)
-  console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.platform} ${machine.kernel} ${machine.architecture}`)
-  console.log(
-    `${installed.map(([name, version]) => `${name} ${version?.replace(/^v/, '')}`).join(', ')}; ${report.date}`,
-  )
-  console.log(`${report.command}\n`)
-
+  printCircumstances(report)
   console.log(
     `One way, two ranks, µs, best of ${report.rounds} rounds. 'sync : C' is onecopy sync over the better of Open MPI and MPICH,`,
   )
@@ -181,10 +139,8 @@ function print(report: Report, contenders: readonly Contender[], sizes: readonly
       ),
     )
   }
-  const reasons = [
+  printReasons([
     ...report.left.map(({ contender, reason }) => `${contender}: ${reason}`),
     ...(report.jobs?.failures ?? []),
-  ]
-  if (reasons.length > 0) console.log('\nLeft out:')
-  for (const reason of reasons) console.log(`  ${reason.replaceAll('\n', '\n    ')}`)
+  ])
 }

@@ -18,6 +18,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { writeVectorKernels } from './vector-kernels.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const packagesFolder = join(root, 'packages')
@@ -46,6 +47,7 @@ const folders = readdirSync(packagesFolder)
   .filter((folder) => existsSync(join(folder, 'package.json')))
 
 for (const folder of folders) removeStaleOutputs(folder)
+await writeVectorKernels(packagesFolder)
 compile()
 for (const folder of folders) {
   await writeTwins(folder)

@@ -1,27 +1,12 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { formatPlan, parseTimes } from '../measure.js'
 import type { Report } from '../p2p.js'
 import { formatTable } from '../table.js'
 import { formatBytes, formatNumber, parseBytes } from '../units.js'
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
-
-function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, ['--import=tsx', join(root, 'bench', 'bench.ts'), ...args], {
-    cwd: root,
-    encoding: 'utf8',
-    timeout: 150_000,
-  })
-}
-
-function isInstalled(command: string): boolean {
-  return spawnSync(command, ['--version']).error === undefined
-}
+import { bench, isInstalled } from './support.js'
 
 describe('bench p2p', () => {
   let folder = ''
@@ -80,7 +65,7 @@ describe('bench p2p', () => {
   it('prints its help without a bench, and with an unknown one says so', () => {
     const none = bench()
     assert.equal(none.status, 2)
-    assert.match(none.stdout, /npm run bench -- p2p/)
+    assert.match(none.stdout, /npm run bench -- p2p\|collectives/)
     const unknown = bench('p3p')
     assert.equal(unknown.status, 2)
     assert.match(unknown.stderr, /no bench called 'p3p'/)
@@ -109,14 +94,14 @@ describe('bench, its parts', () => {
 
   it('reads back what a contender prints, and nothing else', () => {
     const plan = [
-      { message: 8, iterations: 2, batches: 3 },
-      { message: 'object', iterations: 1, batches: 1 },
+      { message: 8, length: 2, batches: 3 },
+      { message: 'object', length: 1, batches: 1 },
     ] as const
     assert.equal(formatPlan(plan), '8:2:3,object:1:1')
     assert.deepEqual(
       [...parseTimes('8 1.5 1.25\nobject 40\n')],
       [
-        [8, [1.5, 1.25]],
+        ['8', [1.5, 1.25]],
         ['object', [40]],
       ],
     )

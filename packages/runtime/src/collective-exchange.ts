@@ -1,3 +1,4 @@
+import { announcesExchange } from './collectives/choose.js'
 import { UINT8 } from './element-type.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
@@ -24,8 +25,8 @@ export class CollectiveExchange implements Exchange {
     this.tag = tag
   }
 
-  sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8): Awaited<void> {
-    return this.#send(elementType, bytes, NO_PARTS, dest)
+  sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
+    return this.#send(elementType, bytes, NO_PARTS, dest, receiving)
   }
 
   receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Awaited<Status> {
@@ -39,7 +40,7 @@ export class CollectiveExchange implements Exchange {
 
   sendValue(value: unknown, dest: number): Awaited<void> {
     const { type, bytes, parts } = this.#base.encode(value)
-    return this.#send(type, bytes, parts, dest)
+    return this.#send(type, bytes, parts, dest, false)
   }
 
   receiveValue(source: number): Awaited<unknown> {
@@ -48,15 +49,18 @@ export class CollectiveExchange implements Exchange {
     return record
   }
 
-  #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number): Awaited<void> {
+  #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {
     const { engine } = this.#base
     const { messenger } = engine
     const world = this.#base.world(dest)
     if (parts.length === 0 && messenger.trySend(this.#context, world, this.tag, type, bytes)) return SENT
     const record = new RequestRecord(engine)
+    const link = receiving && announcesExchange(bytes.length) && dest !== this.rank ? messenger.link(world) : null
     if (engine.failure !== null) record.fail(engine.failure)
-    // a rank inside a collective has nothing better to do than to copy its half
-    else messenger.send(this.#context, world, this.tag, type, bytes, parts, STANDARD, record, true)
+    else if (link !== null && link.remote !== null && link.ended === null)
+      messenger.rendezvous.announce(link, this.#context, this.tag, type, bytes, parts, record, false)
+    // a rank inside a collective has nothing better to do than to copy its half, unless it receives
+    else messenger.send(this.#context, world, this.tag, type, bytes, parts, STANDARD, record, !receiving)
     return record as Awaited<void>
   }
 

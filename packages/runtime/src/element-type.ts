@@ -25,6 +25,19 @@ export const BIG_UINT64 = 14
 export const FLOAT16 = 15
 export const ELEMENT_TYPE_MAX = FLOAT16
 
+/** Set in the type of a message that is one of the pieces into which a collective has cut an array. */
+const PIECE = 0x80
+const PIECE_LENGTH_SHIFT = 4
+const PIECE_LENGTH_MASK = 7
+
+/**
+ * The element type of pieces of an array of `length` elements, with the length's low three bits in it: a rank whose array
+ * is cut in other pieces, or not at all, then gets ERR_TYPE where a piece has by chance the length that it expects.
+ */
+export function pieceTypeOf(code: number, length: number): number {
+  return PIECE | ((length & PIECE_LENGTH_MASK) << PIECE_LENGTH_SHIFT) | code
+}
+
 /** A platform's Float16Array, which Node has from version 24 on and our TypeScript library does not know. */
 type Float16Constructor = new (
   buffer: ArrayBuffer,
@@ -124,7 +137,9 @@ function rareTypeOf(data: ArrayBufferView): number {
 
 /** The element type's name, as its constructor is called. */
 export function elementTypeName(code: number): string {
-  return NAMES[code] ?? `element type ${code}`
+  if ((code & PIECE) === 0) return NAMES[code] ?? `element type ${code}`
+  const low = (code >> PIECE_LENGTH_SHIFT) & PIECE_LENGTH_MASK
+  return `${NAMES[code & ELEMENT_TYPE_MAX]} that is cut in pieces (its length is ${low} modulo ${PIECE_LENGTH_MASK + 1})`
 }
 
 /** Bytes of one element; 1 for ArrayBuffer, DataView and Buffer, 0 for {@link VALUE} and for codes that mean nothing. */

@@ -23,9 +23,10 @@ export interface Exchange {
   readonly size: number
   /**
    * Sends raw memory, said to hold elements of `elementType` (element-type.ts; default UINT8). The receiver uses
-   * `receiveBytes` with memory of at least this length.
+   * `receiveBytes` with memory of at least this length. `receiving` (default false): this rank receives as much at the
+   * same time, and so has no time to copy half of what it sends.
    */
-  sendBytes(bytes: Uint8Array, dest: number, elementType?: number): Awaited<void>
+  sendBytes(bytes: Uint8Array, dest: number, elementType?: number, receiving?: boolean): Awaited<void>
   /**
    * Receives raw memory; an exact length is the caller's to check (`Status.byteLength`). Fails with ERR_TYPE when
    * `elementType` is given and the message was sent with another.

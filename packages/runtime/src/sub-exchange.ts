@@ -16,8 +16,8 @@ export class SubExchange implements Exchange {
     this.size = ranks.length
   }
 
-  sendBytes(bytes: Uint8Array, dest: number, elementType?: number): Awaited<void> {
-    return this.#whole.sendBytes(bytes, this.#ranks[dest] as number, elementType)
+  sendBytes(bytes: Uint8Array, dest: number, elementType?: number, receiving?: boolean): Awaited<void> {
+    return this.#whole.sendBytes(bytes, this.#ranks[dest] as number, elementType, receiving)
   }
 
   receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status> {

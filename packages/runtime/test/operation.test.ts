@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { VECTOR_PIECE_BYTES } from '../src/collectives/choose.js'
 import { type Kernel, kernelFor } from '../src/collectives/kernels.js'
+import { isVectorised, vectorKernelFor } from '../src/collectives/vector-kernels.js'
 import { elementTypeOf } from '../src/element-type.js'
 import { BAND, BOR, BXOR, LAND, LOR, LXOR, MAX, MAXLOC, MIN, MINLOC, Operation, PROD, SUM } from '../src/operation.js'
 
@@ -130,6 +132,93 @@ describe('operations', () => {
       }
     })
 
+    describe('long ones, over WebAssembly and over the plain loop', () => {
+      const OPERATIONS = ['SUM', 'PROD', 'MIN', 'MAX'] as const
+      const KINDS = [Float64Array, Float32Array, Int32Array] as unknown as readonly Float64ArrayConstructor[]
+      const scope = globalThis as { WebAssembly?: unknown }
+      const webAssembly = scope.WebAssembly
+      afterEach(() => {
+        scope.WebAssembly = webAssembly
+      })
+      /** Around every multiple of what a turn, a piece and the threshold are. */
+      const lengths = (bytesPerElement: number) =>
+        [64, VECTOR_PIECE_BYTES, 3 * VECTOR_PIECE_BYTES, 1024].flatMap((bytes) =>
+          [-1, 0, 1].map((more) => bytes / bytesPerElement + more),
+        )
+      const awkward = (bytesPerElement: number, seed: number) => {
+        const special = [
+          0,
+          -0,
+          Number.NaN,
+          Infinity,
+          -Infinity,
+          1e300,
+          -1e-300,
+          5e-324,
+          2 ** 31 - 1,
+          -(2 ** 31),
+          16777217,
+        ]
+        return (_: unknown, i: number) =>
+          (i * seed) % 5 === 0 ? special[(i * seed * bytesPerElement) % special.length]! : Math.sin(i * seed) * 2 ** 33
+      }
+
+      for (const without of [false, true]) {
+        const how = without ? 'without WebAssembly' : 'with WebAssembly'
+        for (const kind of KINDS) {
+          it(`${kind.name} ${how}: every element as Math and the array make it, and nothing behind`, () => {
+            if (without) delete scope.WebAssembly
+            const size = kind.BYTES_PER_ELEMENT
+            for (const name of OPERATIONS) {
+              const type = elementTypeOf(new kind(1))
+              assert.equal(vectorKernelFor(name, type) === null, without)
+              const kernel = kernelFor(name, type)!
+              const rule = {
+                SUM: (a: number, b: number) => a + b,
+                PROD: kind.name === 'Int32Array' ? Math.imul : (a: number, b: number) => a * b,
+                MIN: Math.min,
+                MAX: Math.max,
+              }[name]
+              for (const length of lengths(size)) {
+                const a = kind.from({ length }, awkward(size, 3))
+                const b = kind.from({ length }, awkward(size, 7))
+                const wanted = kind.from(a, (element, i) => rule(element, b[i]!))
+                const room = new kind(length + 2).fill(77)
+                const out = room.subarray(1, length + 1)
+                kernel(out, a, b, length)
+                assert.deepEqual(out, wanted, `${name} of ${length}`)
+                assert.deepEqual([room[0], room[length + 1]], [77, 77])
+                kernel(b, a, b, length)
+                assert.deepEqual(b, wanted, `${name} of ${length} into its second operand`)
+              }
+            }
+          })
+        }
+      }
+
+      it('where a memory of WebAssembly is refused, the plain loop serves', () => {
+        scope.WebAssembly = {
+          Module: class {},
+          Instance: class {
+            constructor() {
+              throw new RangeError('WebAssembly.Instance(): Out of memory')
+            }
+          },
+        }
+        assert.equal(vectorKernelFor('SUM', elementTypeOf(new Float64Array(1))), null)
+        const a = new Float64Array(5000).fill(1)
+        kernelFor('SUM', elementTypeOf(a))!(a, a, a, a.length)
+        assert.ok(a.every((element) => element === 2))
+      })
+
+      it('combines into an array that is only a part of its operands', () => {
+        const kernel = kernelFor('SUM', elementTypeOf(new Float64Array(1)))!
+        const [a, b] = [new Float64Array(3000).fill(1), new Float64Array(3000).fill(2)]
+        kernel(a, a, b, 600)
+        assert.deepEqual([a[599], a[600]], [3, 1])
+      })
+    })
+
     it('gives the same where code generation is forbidden', () => {
       const generated = globalThis.Function
       const names = [
@@ -162,7 +251,7 @@ describe('operations', () => {
           } finally {
             globalThis.Function = generated
           }
-          assert.notEqual(general.toString(), compiled.toString())
+          if (!isVectorised(name, elementTypeOf(array))) assert.notEqual(general.toString(), compiled.toString())
           const results = [compiled, general].map((kernel) => {
             const out = array.slice()
             kernel(out, out, other, out.length)

@@ -1,10 +1,11 @@
 import { IN_PLACE } from '../constants.js'
-import { allocate, bytesOf } from '../element-type.js'
+import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import type { Status } from '../status.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
-import { allgatherAlgorithm, allgathersDirectly } from './choose.js'
-import { expectExactly, expectPreamble, preamble } from './messages.js'
+import { allgatherAlgorithm, allgathersDirectly, goesDirectly } from './choose.js'
+import { expectExactly } from './messages.js'
 
 /** How `allgatherInto` divides `recv`; the same on every rank. */
 export interface Layout {
@@ -54,12 +55,14 @@ export function allgatherInto(
 
 function* collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
   const { rank, size } = exchange
+  const algorithm = allgatherAlgorithm(blocks.even ? blocks.bytes.length : Number.POSITIVE_INFINITY, size)
+  if (algorithm === 'direct' || algorithm === 'ring') {
+    yield* blocksToAll(exchange, 'allgatherInto', blocks, own)
+    return
+  }
   if (own !== null) blocks.of(rank).set(own)
-  if (size === 1) return
-  const algorithm = blocks.even ? allgatherAlgorithm(blocks.bytes.length, size) : 'ring'
   if (algorithm === 'doubling') yield* blocksByDoubling(exchange, blocks)
-  else if (algorithm === 'bruck') yield* blocksByBruck(exchange, blocks)
-  else yield* blocksAroundRing(exchange, 'allgatherInto', blocks)
+  else yield* blocksByBruck(exchange, blocks)
 }
 
 function* eachToEach(exchange: Exchange, data: unknown): Schedule<unknown[]> {
@@ -99,7 +102,7 @@ function* blocksByDoubling(exchange: Exchange, blocks: Blocks): Schedule<void> {
     const partner = rank ^ distance
     const first = rank & -distance
     const incoming = blocks.run(first ^ distance, distance)
-    const send = exchange.sendBytes(blocks.run(first, distance), partner)
+    const send = exchange.sendBytes(blocks.run(first, distance), partner, UINT8, true)
     const receive = exchange.receiveBytes(incoming, partner)
     yield [send, receive]
     expectExactly('allgatherInto', receive, incoming.length)
@@ -120,7 +123,7 @@ function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
   for (let distance = 1; distance < size; distance *= 2) {
     const count = Math.min(distance, size - distance)
     const incoming = known.subarray((size - distance - count) * each, (size - distance) * each)
-    const send = exchange.sendBytes(known.subarray((size - count) * each), (rank + distance) % size)
+    const send = exchange.sendBytes(known.subarray((size - count) * each), (rank + distance) % size, UINT8, true)
     const receive = exchange.receiveBytes(incoming, (rank - distance + size) % size)
     yield [send, receive]
     expectExactly('allgatherInto', receive, incoming.length)
@@ -131,25 +134,70 @@ function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
 }
 
 /**
- * Collects blocks of any lengths everywhere, each rank's own being in place: in every step a rank sends on to the right
- * what it received from the left in the step before.
+ * Collects blocks of any lengths everywhere. `own` is this rank's block where that is not in its place yet; it is sent from
+ * there (memory that has just been written lies in this CPU's cache, and is slow to read for the others), and copied while
+ * messages are under way.
  */
-export function* blocksAroundRing(exchange: Exchange, collective: string, blocks: Blocks): Schedule<void> {
+export function* blocksToAll(
+  exchange: Exchange,
+  collective: string,
+  blocks: Blocks,
+  own: Uint8Array | null,
+): Schedule<void> {
+  const { rank, size } = exchange
+  let total = 0
+  for (let source = 0; source < size; source++) total += blocks.byteLength(source)
+  const type = pieceTypeOf(UINT8, total)
+  if (size === 1) {
+    if (own !== null) blocks.of(rank).set(own)
+  } else if (goesDirectly(size)) {
+    yield* blocksDirectly(exchange, collective, blocks, own, type)
+  } else {
+    yield* blocksAroundRing(exchange, collective, blocks, own, type)
+  }
+}
+
+/** Every rank sends its block to every other; each begins with its right neighbour, so that no rank is everyone's next. */
+export function* blocksDirectly(
+  exchange: Exchange,
+  collective: string,
+  blocks: Blocks,
+  own: Uint8Array | null,
+  type: number,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const waits: Awaited<unknown>[] = []
+  const outgoing = own ?? blocks.of(rank)
+  for (let step = 1; step < size; step++) waits.push(exchange.sendBytes(outgoing, (rank + step) % size, type, true))
+  for (let step = 1; step < size; step++) {
+    const source = (rank - step + size) % size
+    waits.push(exchange.receiveBytes(blocks.of(source), source, type))
+  }
+  if (own !== null) blocks.of(rank).set(own)
+  yield waits
+  for (let step = 1; step < size; step++) {
+    const receive = waits[size - 2 + step] as Awaited<Status>
+    expectExactly(collective, receive, blocks.byteLength((rank - step + size) % size))
+  }
+}
+
+/** In every step a rank sends on to the right what it received from the left in the step before. */
+function* blocksAroundRing(
+  exchange: Exchange,
+  collective: string,
+  blocks: Blocks,
+  own: Uint8Array | null,
+  type: number,
+): Schedule<void> {
   const { rank, size } = exchange
   const left = (rank - 1 + size) % size
   const right = (rank + 1) % size
-  let total = 0
-  for (let source = 0; source < size; source++) total += blocks.byteLength(source)
-  const said = preamble(collective, total)
-  const saying = exchange.sendValue(said, right)
-  const heard = exchange.receiveValue(left)
-  yield [saying, heard]
-  expectPreamble(heard.result(), said, left)
-  let outgoing = blocks.of(rank)
+  let outgoing = own ?? blocks.of(rank)
   for (let step = 1; step < size; step++) {
     const incoming = blocks.of((rank - step + size) % size)
-    const send = exchange.sendBytes(outgoing, right)
-    const receive = exchange.receiveBytes(incoming, left)
+    const send = exchange.sendBytes(outgoing, right, type, true)
+    const receive = exchange.receiveBytes(incoming, left, type)
+    if (step === 1 && own !== null) blocks.of(rank).set(own)
     yield [send, receive]
     expectExactly(collective, receive, incoming.length)
     outgoing = incoming

@@ -2,10 +2,11 @@ import type { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
 import type { Exchange, Schedule } from '../schedule.js'
-import { blocksAroundRing } from './allgather.js'
+import { blocksDirectly, blocksToAll } from './allgather.js'
 import { checkContribution, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { reducesInPieces } from './choose.js'
+import { Blocks } from './blocks.js'
+import { allreducesDirectly, reducesInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
@@ -49,6 +50,7 @@ function reduction(
   own: TypedArray,
   recv: TypedArray,
 ): Schedule<void> {
+  if (allreducesDirectly(recv.byteLength, exchange.size)) return bytesDirectly(exchange, collective, op, own, recv)
   return reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)
     ? bytesInPieces(exchange, collective, op, own, recv)
     : bytesByDoubling(exchange, collective, op, own, recv)
@@ -63,7 +65,27 @@ function* bytesInPieces(
 ): Schedule<void> {
   const pieces = new Pieces(recv.length, op.itemLength, exchange.size)
   yield* reducePieces(exchange, collective, op, pieces, own, recv)
-  yield* blocksAroundRing(exchange, collective, pieces.blocksOf(recv))
+  yield* blocksToAll(exchange, collective, pieces.blocksOf(recv), null)
+}
+
+/** Everyone gets everyone's, and combines all of it in rank order. */
+function* bytesDirectly(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
+  const { size } = exchange
+  const { length } = recv
+  const parts = newLike(recv, size * length)
+  const blocks = new Blocks(parts, size, null, null)
+  yield* blocksDirectly(exchange, collective, blocks, bytesOf(own), itemTypeOf(recv))
+  let part = parts.subarray(0, length)
+  for (let source = 1; source < size; source++) {
+    op.combineInto(recv, part, parts.subarray(source * length, (source + 1) * length))
+    part = recv
+  }
 }
 
 /**
@@ -151,7 +173,7 @@ function* bytesByDoubling(
     }
     const partner = distance === 0 ? rank - 1 : doubling.partner(rank, distance)
     const receive = exchange.receiveBytes(incomingBytes, partner, type)
-    yield distance === 0 ? receive : [exchange.sendBytes(partBytes, partner, type), receive]
+    yield distance === 0 ? receive : [exchange.sendBytes(partBytes, partner, type, true), receive]
     expectExactly(collective, receive, recvBytes.length)
     if (rank < partner) op.combineInto(recv, part, incoming)
     else op.combineInto(recv, incoming, part)

@@ -132,7 +132,7 @@ function* valuesExchanged(exchange: Exchange, values: readonly unknown[]): Sched
 function* blocksExchanged(exchange: Exchange, sending: ExchangeSide, receiving: ExchangeSide): Schedule<void> {
   const { rank, size } = exchange
   const [from, into] = [sending.blocks, receiving.blocks]
-  into.of(rank).set(from.of(rank))
+  if (size === 1) into.of(rank).set(from.of(rank))
   for (let first = 1; first < size; first += ALLTOALL_PEERS_MAX) {
     const end = Math.min(first + ALLTOALL_PEERS_MAX, size)
     const waits: Awaited<unknown>[] = []
@@ -141,9 +141,11 @@ function* blocksExchanged(exchange: Exchange, sending: ExchangeSide, receiving: 
       const source = (rank - step + size) % size
       waits.push(
         exchange.receiveBytes(into.of(source), source, receiving.typeOf(source)),
-        exchange.sendBytes(from.of(dest), dest, sending.typeOf(dest)),
+        exchange.sendBytes(from.of(dest), dest, sending.typeOf(dest), true),
       )
     }
+    // while messages are under way
+    if (first === 1) into.of(rank).set(from.of(rank))
     yield waits
     for (let step = first; step < end; step++) {
       const receive = waits[2 * (step - first)] as Awaited<Status>
@@ -168,7 +170,7 @@ function* blocksSwapped(exchange: Exchange, { blocks, typeOf }: ExchangeSide): S
     outgoing.set(block)
     const type = typeOf(partner)
     const receive = exchange.receiveBytes(block, partner, type)
-    yield [exchange.sendBytes(outgoing, partner, type), receive]
+    yield [exchange.sendBytes(outgoing, partner, type, true), receive]
     expectExactly('alltoallInto', receive, block.length)
   }
 }

@@ -1,7 +1,7 @@
-import { bytesOf } from '../element-type.js'
+import { bytesOf, UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
-import { BCAST_SEGMENT_BYTES, broadcastsInChain } from './choose.js'
+import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly } from './choose.js'
 import { expectExactly, expectPreamble, preamble } from './messages.js'
 
 /**
@@ -52,14 +52,22 @@ function* valueDownTree(exchange: Exchange, data: unknown, root: number): Schedu
 function* bytesDownTree(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
   const { rank, size } = exchange
   const place = (rank - root + size) % size
+  const isFlat = goesDirectly(size)
   if (place !== 0) {
-    const receive = exchange.receiveBytes(bytes, parentOf(place, root, size))
+    const receive = exchange.receiveBytes(bytes, isFlat ? root : parentOf(place, root, size))
     yield receive
     expectExactly('bcastInto', receive, bytes.length)
+    if (isFlat) return
   }
+  // with one receiver both ends copy; several fetch at the same time, and wait for nobody
+  const several = size > 2
   const sends: Awaited<void>[] = []
-  for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
-    if (place + distance < size) sends.push(exchange.sendBytes(bytes, (rank + distance) % size))
+  if (isFlat) {
+    for (let step = 1; step < size; step++) sends.push(exchange.sendBytes(bytes, (rank + step) % size, UINT8, several))
+  } else {
+    for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
+      if (place + distance < size) sends.push(exchange.sendBytes(bytes, (rank + distance) % size, UINT8, several))
+    }
   }
   if (sends.length > 0) yield sends
 }

@@ -8,6 +8,17 @@
  * short messages, and for long ones that all CPUs copy and combine, none of them twice.
  */
 
+/** Below, three copies into and out of WebAssembly's memory cost more than the plain loop (float64 sum of 1 KiB: 0.11 us both). */
+const VECTOR_BYTES_MIN = 1024
+
+/** Two pieces of this length stay in an L1 cache of 32 KiB with room for what is copied in and out (8 KiB: 17 GB/s, 64: 14). */
+export const VECTOR_PIECE_BYTES = 8 * 1024
+
+/** Whether arrays of this length are combined by the WebAssembly kernel, where there is one, rather than the plain loop. */
+export function combinesInVectors(byteLength: number): boolean {
+  return byteLength >= VECTOR_BYTES_MIN
+}
+
 /** From here on bytes cost more than the added steps of a reduction cut in pieces (2 ranks: one step more, half the sum). */
 const REDUCE_IN_PIECES_BYTES_MIN = 32 * 1024
 /** Shorter pieces would be eager messages, for which steps cost more than bytes. */
@@ -22,6 +33,41 @@ export function reducesInPieces(byteLength: number, size: number, cuttable: bool
   return cuttable && size > 1 && byteLength >= REDUCE_IN_PIECES_BYTES_MIN && byteLength >= size * REDUCE_PIECE_BYTES_MIN
 }
 
+/**
+ * Where a rank sends and receives alike, the CPU is what is short, and one copy by the receiver beats the two copies of an
+ * eager message sooner than in a ping-pong, where the two overlap.
+ */
+const EXCHANGE_ANNOUNCED_BYTES_MIN = Number(process.env.XMIN ?? 8 * 1024 + 1)
+
+/** Whether a message of this length, sent to a rank while as much is received, is announced and fetched. */
+export function announcesExchange(byteLength: number): boolean {
+  return byteLength >= EXCHANGE_ANNOUNCED_BYTES_MIN
+}
+
+/** With more ranks, size² messages cost more than the steps that they save. */
+const DIRECT_RANKS_MAX = 4
+
+/**
+ * Whether ranks exchange directly, each with each or the root with all, instead of in steps that depend on one another: every
+ * step is a context switch where there are more ranks than cores (4 ranks on 2, allreduce of 8 B: doubling 20 us, directly 9).
+ */
+export function goesDirectly(size: number): boolean {
+  return size <= DIRECT_RANKS_MAX
+}
+
+/** Whether the root of a short reduction gets everybody's contribution. With two ranks the tree is the same one step. */
+export function combinesAtRoot(size: number): boolean {
+  return size > 2 && goesDirectly(size)
+}
+
+/** From here on the bytes that all send to all in a short reduction cost more than the steps of doubling. */
+const REDUCE_DIRECT_BYTES_MAX = 1024
+
+/** Whether everybody gets everybody's array and combines all of them. With two ranks doubling is the same one step. */
+export function allreducesDirectly(byteLength: number, size: number): boolean {
+  return size > 2 && goesDirectly(size) && byteLength <= REDUCE_DIRECT_BYTES_MAX
+}
+
 /** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */
 const BCAST_CHAIN_BYTES_MIN = 512 * 1024
 /** Half of an L2 cache: the next rank reads the segment while it is still there. */
@@ -29,22 +75,23 @@ export const BCAST_SEGMENT_BYTES = 128 * 1024
 
 /**
  * Whether a broadcast goes down a chain of ranks in segments, each rank sending one segment on while it receives the next,
- * rather than whole down a binomial tree. With two ranks both are one message, so it stays whole.
+ * rather than whole down a binomial tree.
  */
 export function broadcastsInChain(byteLength: number, size: number): boolean {
-  return size > 2 && byteLength >= BCAST_CHAIN_BYTES_MIN
+  return !goesDirectly(size) && byteLength >= BCAST_CHAIN_BYTES_MIN
 }
 
 /** From here on the bytes that a logarithmic allgather copies aside and sends again cost more than the ring's steps. */
 const ALLGATHER_RING_BYTES_MIN = 64 * 1024
 
-export type AllgatherAlgorithm = 'doubling' | 'bruck' | 'ring'
+export type AllgatherAlgorithm = 'direct' | 'doubling' | 'bruck' | 'ring'
 
 /**
  * How equal blocks of `totalBytes` in all are collected everywhere: in log2(size) steps while they are short (recursive
  * doubling in place for powers of two, Bruck's algorithm with memory aside for the rest), around a ring when they are long.
  */
 export function allgatherAlgorithm(totalBytes: number, size: number): AllgatherAlgorithm {
+  if (goesDirectly(size)) return 'direct'
   if (totalBytes >= ALLGATHER_RING_BYTES_MIN) return 'ring'
   return (size & (size - 1)) === 0 ? 'doubling' : 'bruck'
 }

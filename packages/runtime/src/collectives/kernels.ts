@@ -1,5 +1,7 @@
 import { BIG_INT64, BIG_UINT64, FLOAT16, FLOAT32, FLOAT64, INT32, UINT32 } from '../element-type.js'
 import type { TypedArray } from './arrays.js'
+import { combinesInVectors } from './choose.js'
+import { isVectorised, vectorKernelFor } from './vector-kernels.js'
 
 /**
  * Combines two arrays item by item: `out[i] = a[i] ∘ b[i]` for i below `length`. `out` may be `a` or `b`. All three are of
@@ -30,7 +32,23 @@ export function kernelFor(operation: ElementOperation | PairOperation, elementTy
   const isBigInt = elementType === BIG_INT64 || elementType === BIG_UINT64
   const isWord = elementType === INT32 || elementType === UINT32
   const expression = expressionOf(operation, isBigInt, isWord)
-  return compiled(elementLoop(expression)) ?? general(expression.combine)
+  const loop = compiled(elementLoop(expression)) ?? general(expression.combine)
+  return withVectors(loop, operation, elementType)
+}
+
+/** The plain loop for short arrays, and WebAssembly for long ones where there is any: made when the first long one comes. */
+function withVectors(loop: Kernel, operation: ElementOperation, elementType: number): Kernel {
+  if (!isVectorised(operation, elementType)) return loop
+  const bytesPerElement = elementType === FLOAT64 ? 8 : 4
+  let vectors: Kernel | null = null
+  return (out, a, b, length) => {
+    if (!combinesInVectors(length * bytesPerElement)) {
+      loop(out, a, b, length)
+      return
+    }
+    vectors ??= vectorKernelFor(operation, elementType) ?? loop
+    vectors(out, a, b, length)
+  }
 }
 
 interface Expression {

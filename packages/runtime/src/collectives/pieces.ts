@@ -1,9 +1,11 @@
-import { bytesOf } from '../element-type.js'
+import { bytesOf, pieceTypeOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
-import type { Exchange, Schedule } from '../schedule.js'
+import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import type { Status } from '../status.js'
 import { itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
-import { expectExactly, expectPreamble, preamble } from './messages.js'
+import { goesDirectly } from './choose.js'
+import { expectExactly } from './messages.js'
 
 /** An array cut into one piece per rank, as equal as whole items allow. */
 export class Pieces {
@@ -46,14 +48,65 @@ export class Pieces {
 }
 
 /**
- * Reduces an array in pieces: piece i ends up on rank i, combined over all ranks. Each piece goes once around the ring and
- * every rank adds its own part, so all CPUs copy and combine at the same time, and each piece is computed on one path only:
- * whoever gets it from here gets the same bits.
+ * Reduces an array in pieces: piece i ends up on rank i, combined over all ranks. All CPUs copy and combine at the same time,
+ * and each piece is computed on one path only: whoever gets it from here gets the same bits.
  *
  * Gives this rank's finished piece. It lies in its place in `result` when there is one (the rest of `result` is then
  * scratch), else in memory of its own. `result` may be `own`.
  */
-export function* reducePieces(
+export function reducePieces(
+  exchange: Exchange,
+  collective: string,
+  operation: Operation,
+  pieces: Pieces,
+  own: TypedArray,
+  result: TypedArray | null,
+): Schedule<TypedArray> {
+  return goesDirectly(exchange.size)
+    ? piecesDirectly(exchange, collective, operation, pieces, own, result)
+    : piecesAroundRing(exchange, collective, operation, pieces, own, result)
+}
+
+/** Every rank gets its piece of every other's array, and combines them with its own. */
+function* piecesDirectly(
+  exchange: Exchange,
+  collective: string,
+  operation: Operation,
+  pieces: Pieces,
+  own: TypedArray,
+  result: TypedArray | null,
+): Schedule<TypedArray> {
+  const { rank, size } = exchange
+  const type = pieceTypeOf(itemTypeOf(own), own.length)
+  const mine = pieces.of(own, rank)
+  const place = result === null ? null : pieces.of(result, rank)
+  const isFree = place !== null && result !== own
+  const aside = newLike(own, (size - (isFree ? 2 : 1)) * mine.length)
+  const incoming: TypedArray[] = []
+  const waits: Awaited<unknown>[] = []
+  for (let step = 1; step < size; step++) {
+    const dest = (rank + step) % size
+    waits.push(exchange.sendBytes(bytesOf(pieces.of(own, dest)), dest, type, true))
+  }
+  for (let step = 1; step < size; step++) {
+    const at = (step - (isFree ? 2 : 1)) * mine.length
+    const into = at < 0 ? place! : aside.subarray(at, at + mine.length)
+    incoming.push(into)
+    waits.push(exchange.receiveBytes(bytesOf(into), (rank - step + size) % size, type))
+  }
+  yield waits
+  const out = place ?? incoming[0]!
+  let partial = mine
+  for (let step = 1; step < size; step++) {
+    expectExactly(collective, waits[size - 2 + step] as Awaited<Status>, mine.byteLength)
+    operation.combineInto(out, partial, incoming[step - 1]!)
+    partial = out
+  }
+  return out
+}
+
+/** Each piece goes once around the ring, and every rank adds its own part. */
+function* piecesAroundRing(
   exchange: Exchange,
   collective: string,
   operation: Operation,
@@ -64,15 +117,9 @@ export function* reducePieces(
   const { rank, size } = exchange
   const left = (rank - 1 + size) % size
   const right = (rank + 1) % size
-  const type = itemTypeOf(own)
+  const type = pieceTypeOf(itemTypeOf(own), own.length)
   const asides = result === null ? 2 : result === own ? 1 : 0
   const aside = asides === 0 ? own : newLike(own, asides * pieces.lengthMax)
-
-  const said = preamble(collective, own.byteLength, operation.name)
-  const saying = exchange.sendValue(said, right)
-  const heard = exchange.receiveValue(left)
-  yield [saying, heard]
-  expectPreamble(heard.result(), said, left)
 
   let partial = pieces.of(own, left)
   for (let step = 2; step <= size; step++) {
@@ -80,7 +127,7 @@ export function* reducePieces(
     const mine = pieces.of(own, index)
     const at = asides === 2 ? (step % 2) * pieces.lengthMax : 0
     const incoming = asides === 0 ? pieces.of(result!, index) : aside.subarray(at, at + mine.length)
-    const send = exchange.sendBytes(bytesOf(partial), right, type)
+    const send = exchange.sendBytes(bytesOf(partial), right, type, true)
     const receive = exchange.receiveBytes(bytesOf(incoming), left, type)
     yield [send, receive]
     expectExactly(collective, receive, incoming.byteLength)

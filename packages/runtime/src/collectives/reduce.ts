@@ -5,7 +5,7 @@ import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import type { Status } from '../status.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { reducesInPieces } from './choose.js'
+import { combinesAtRoot, reducesInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
@@ -20,7 +20,11 @@ import { Pieces, reducePieces } from './pieces.js'
 export function reduce<T>(exchange: Exchange, data: T, op: Operation, root: number): Schedule<T | undefined> {
   checkRoot('reduce', root, exchange.size)
   checkContribution('reduce', data, op)
-  if (!isArrayFor(op, data)) return valuesUpTree(exchange, op, data, root) as Schedule<T | undefined>
+  if (!isArrayFor(op, data)) {
+    // as memory goes, so that a rank with a value where the others have arrays finds out
+    const values = combinesAtRoot(exchange.size) ? valuesAtRoot : valuesUpTree
+    return values(exchange, op, data, root) as Schedule<T | undefined>
+  }
   const result = exchange.rank === root ? newLike(data) : null
   return giving(result ?? undefined, reduction(exchange, 'reduce', op, data, result, root)) as Schedule<T | undefined>
 }
@@ -60,8 +64,11 @@ function reduction(
   recv: TypedArray | null,
   root: number,
 ): Schedule<void> {
-  return reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)
-    ? bytesInPieces(exchange, collective, op, own, recv, root)
+  if (reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
+    return bytesInPieces(exchange, collective, op, own, recv, root)
+  }
+  return combinesAtRoot(exchange.size)
+    ? bytesAtRoot(exchange, collective, op, own, recv, root)
     : bytesUpTree(exchange, collective, op, own, recv, root)
 }
 
@@ -78,7 +85,7 @@ function* bytesInPieces(
   const pieces = new Pieces(own.length, op.itemLength, size)
   const piece = yield* reducePieces(exchange, collective, op, pieces, own, recv)
   if (recv === null) {
-    yield exchange.sendBytes(bytesOf(piece), root, type)
+    yield exchange.sendBytes(bytesOf(piece), root, type, size > 2)
     return
   }
   const blocks = pieces.blocksOf(recv)
@@ -98,6 +105,22 @@ function* bytesInPieces(
  */
 function topOf(op: Operation, root: number): number {
   return op.commutative ? root : 0
+}
+
+function* valuesAtRoot(exchange: Exchange, op: Operation, data: unknown, root: number): Schedule<unknown> {
+  const { rank, size } = exchange
+  if (rank !== root) {
+    yield exchange.sendValue(data, root)
+    return undefined
+  }
+  const waits = Array.from({ length: size }, (_, source) => (source === rank ? null : exchange.receiveValue(source)))
+  yield waits.filter((receive) => receive !== null)
+  let part = waits[0] == null ? data : waits[0].result()
+  for (let source = 1; source < size; source++) {
+    const receive = waits[source]
+    part = combined('reduce', op, part, receive == null ? data : receive.result(), true, source)
+  }
+  return part
 }
 
 function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: number): Schedule<unknown> {
@@ -122,6 +145,42 @@ function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: n
   const receive = exchange.receiveValue(top)
   yield receive
   return receive.result()
+}
+
+/** The root gets every array, and combines them in rank order. */
+function* bytesAtRoot(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray | null,
+  root: number,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const type = itemTypeOf(own)
+  if (recv === null) {
+    yield exchange.sendBytes(bytesOf(own), root, type, size > 2)
+    return
+  }
+  const { length } = own
+  const parts = newLike(own, (size - 1) * length)
+  const receives: Awaited<Status>[] = []
+  const arrays: TypedArray[] = []
+  for (let source = 0; source < size; source++) {
+    const at = receives.length * length
+    arrays.push(source === rank ? own : parts.subarray(at, at + length))
+    if (source !== rank) receives.push(exchange.receiveBytes(bytesOf(arrays[source]!), source, type))
+  }
+  if (receives.length > 0) yield receives
+  for (const receive of receives) expectExactly(collective, receive, own.byteLength)
+  // recv may be own: then it is read in its turn only if nothing has been written to it before
+  const out = recv === own && rank > 1 ? parts.subarray(0, length) : recv
+  let partial = arrays[0]!
+  for (let source = 1; source < size; source++) {
+    op.combineInto(out, partial, arrays[source]!)
+    partial = out
+  }
+  copyInto(recv, partial)
 }
 
 /** A leaf sends from the caller's memory; the first part that comes lands where the combination will lie, if that is free. */

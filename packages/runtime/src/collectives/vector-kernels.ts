@@ -1,0 +1,78 @@
+import { Buffer } from 'node:buffer'
+import { FLOAT32, FLOAT64, INT32 } from '../element-type.js'
+import type { TypedArray } from './arrays.js'
+import { VECTOR_PIECE_BYTES } from './choose.js'
+import { VECTOR_KERNELS } from './vector-kernels.wasm.js'
+
+/** What of WebAssembly is needed here; Node's types do not know it. Not there at all under `--jitless`. */
+interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: Exports }
+}
+
+/** What the kernels' module (vector-kernel.wat) exports: one page of memory, and a function per operation and type. */
+type Exports = Readonly<Record<string, unknown>> & { readonly memory: { readonly buffer: ArrayBuffer } }
+/** Offsets in that memory, in bytes. */
+type VectorLoop = (out: number, a: number, b: number, end: number) => void
+
+/** Bytes per turn of the loop. Behind what was copied in it works on whatever lies there, and nobody reads that. */
+const TURN_BYTES = 64
+
+const TYPE_NAMES: Readonly<Record<number, string>> = { [FLOAT64]: 'FLOAT64', [FLOAT32]: 'FLOAT32', [INT32]: 'INT32' }
+
+const OPERATIONS: readonly string[] = ['SUM', 'PROD', 'MIN', 'MAX']
+
+/** Whether there is a kernel for them where WebAssembly is to be had. */
+export function isVectorised(operation: string, elementType: number): boolean {
+  return TYPE_NAMES[elementType] !== undefined && OPERATIONS.includes(operation)
+}
+
+/**
+ * Compiled code is a pure function of the build, takes part of a millisecond to make, and every kernel is an instance of the
+ * same: so it is kept, once the first is asked for.
+ */
+let compiled: object | null = null
+
+/**
+ * A kernel (kernels.ts) in WebAssembly SIMD for `operation` on arrays of `elementType`, with memory of its own; null where
+ * there is none for them, or no WebAssembly. WebAssembly reaches its own memory only: the arrays go through it in pieces that
+ * stay in the L1 cache, which leaves twice to ten times the speed of the plain loop.
+ */
+export function vectorKernelFor(
+  operation: string,
+  elementType: number,
+): ((out: TypedArray, a: TypedArray, b: TypedArray, length: number) => void) | null {
+  if (!isVectorised(operation, elementType)) return null
+  const exports = instantiate()
+  if (exports === null) return null
+  const loop = exports[`${operation} ${TYPE_NAMES[elementType]}`] as VectorLoop
+  const { buffer } = exports.memory
+  const kind = elementType === FLOAT64 ? Float64Array : elementType === FLOAT32 ? Float32Array : Int32Array
+  const pieceLength = VECTOR_PIECE_BYTES / kind.BYTES_PER_ELEMENT
+  const left = new kind(buffer, 0, pieceLength)
+  const right = new kind(buffer, VECTOR_PIECE_BYTES, pieceLength)
+
+  return (out, a, b, length) => {
+    for (let start = 0; start < length; start += pieceLength) {
+      const count = Math.min(pieceLength, length - start)
+      const isAll = count === a.length && count === b.length
+      left.set((isAll ? a : a.subarray(start, start + count)) as Float64Array)
+      right.set((isAll ? b : b.subarray(start, start + count)) as Float64Array)
+      const byteLength = count * kind.BYTES_PER_ELEMENT
+      loop(0, 0, VECTOR_PIECE_BYTES, Math.ceil(byteLength / TURN_BYTES) * TURN_BYTES)
+      out.set((count === pieceLength ? left : left.subarray(0, count)) as never, start)
+    }
+  }
+}
+
+/** Null also where its memory is refused: each takes gigabytes of addresses (none of memory), and those may be limited. */
+function instantiate(): Exports | null {
+  const { WebAssembly } = globalThis as { readonly WebAssembly?: WebAssemblyApi }
+  if (WebAssembly === undefined) return null
+  try {
+    compiled ??= new WebAssembly.Module(Buffer.from(VECTOR_KERNELS, 'base64'))
+    return new WebAssembly.Instance(compiled).exports
+  } catch {
+    return null
+  }
+}
