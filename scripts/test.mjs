@@ -39,9 +39,12 @@ const VARIANTS = [
 const SAME_EVERYWHERE = [
   'codec',
   'collectives-errors',
+  'collectives-failures',
   'collectives-layouts',
   'collectives-movement',
   'collectives-operations',
+  'collectives-outstanding',
+  'collectives-persistent',
   'collectives-reduce-scatter',
   'collectives-reduction',
   'launcher-control',

@@ -1,7 +1,7 @@
 // What a rank of collectives-processes.test.ts runs: `collectives.ts sync|async|mixed`. Calls every collective on the world
 // and on a duplicate, from every root, with short and long data, and ends with an error at the first wrong result.
 import assert from 'node:assert/strict'
-import { type Communicator, IN_PLACE, init, MAXLOC, Operation, SUM } from 'onecopy'
+import { type Communicator, IN_PLACE, init, MAXLOC, Operation, SUM, waitAllSync } from 'onecopy'
 
 const face = process.argv[2]
 /** Elements of 8 bytes: below and above every threshold of collectives/choose.ts, not divisible by 3. */
@@ -191,6 +191,54 @@ async function outstanding(comm: Communicator): Promise<void> {
   await sent
 }
 
+/** The same with both faces mixed: blocking calls while others are under way, waited for backwards and by blocking. */
+async function outstandingOnBothFaces(comm: Communicator): Promise<void> {
+  const { rank, size, sync } = comm
+  const [next, last] = [(rank + 1) % size, (rank - 1 + size) % size]
+  const total = new Float64Array(1)
+  const part = new Float64Array(1)
+  const persistent = comm.allreduceInit(part, total, SUM)
+  for (let round = 0; round < 3; round++) {
+    part.fill(rank + round)
+    const sum = comm.allreduce(filled(rank, 20_000), SUM)
+    persistent.start()
+    const sent = comm.send(filled(rank, 9000), next, round)
+    assert.equal(sync.bcast(rank === size - 1 ? 'from the last' : null, size - 1), 'from the last')
+    const scattered = comm.reduceScatterBlock(upTo(size, String), CONCAT)
+    same(sync.recv(last, round), filled(last, 9000), 'a message among collectives')
+    sync.barrier()
+    const texts = comm.scan(`${rank} `, CONCAT)
+    assert.equal(sync.sendrecv(rank, next, last, { sendTag: 7, recvTag: 7 }), last)
+    assert.equal(texts.waitSync(), upTo(rank + 1, (source) => `${source} `).join(''))
+    assert.deepEqual(waitAllSync([scattered, sent]), [String(rank).repeat(size), undefined])
+    if (round === 1) await persistent
+    else persistent.waitSync()
+    assert.equal(total[0], (size * (size - 1)) / 2 + round * size)
+    same(round === 2 ? sum.waitSync() : await sum, sumOf(size, 20_000), 'an allreduce among others')
+  }
+}
+
+/** An operation that throws on one rank: an error on those that wait for it, on either face, and the next call is right. */
+async function failing(caller: Caller): Promise<void> {
+  const { rank, size } = caller.comm
+  if (size === 1) return
+  const op = Operation.create((a: number, b: number) => {
+    if (rank === 1) throw new RangeError('no')
+    return a + b
+  })
+  for (const data of [1, filled(rank, 70_000)]) {
+    let error: unknown = null
+    try {
+      await caller.call('allreduce', data, op)
+    } catch (thrown) {
+      error = thrown
+    }
+    if (rank === 1) assert.ok(error instanceof RangeError, String(error))
+    else if (error !== null) assert.equal((error as { code?: string }).code, 'ERR_COLLECTIVE', String(error))
+    assert.equal(await caller.call('allreduce', 1, SUM), size)
+  }
+}
+
 const world = await init()
 const copy = await world.dup()
 for (const comm of [world, copy]) {
@@ -202,6 +250,8 @@ for (const comm of [world, copy]) {
     await reduceScatters(caller, length)
   }
   await outstanding(comm)
+  await outstandingOnBothFaces(comm)
+  await failing(caller)
 }
 console.log(`rank ${world.rank} of ${world.size}: right`)
 await world.finalize()
