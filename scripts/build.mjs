@@ -34,8 +34,10 @@ const BUNDLED = [
   'index.js',
   'compliance/index.js',
   'deadly-filter-child.js',
-  ...['boot', 'cli', 'doctor-job', 'launch'].map((name) => `launcher/${name}.js`),
+  ...['cli', 'doctor-job', 'launch', 'lone-launcher'].map((name) => `launcher/${name}.js`),
 ]
+/** Every rank loads it before everything else: one file, whatever it has in common with others. */
+const BUNDLED_ALONE = ['launcher/boot.js']
 /** Beside dist and as deep, so that `new URL('./x.js', import.meta.url)` finds the same things from both. */
 const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
@@ -118,23 +120,26 @@ async function writeBundle(folder) {
   const target = join(folder, BUNDLE_FOLDER)
   // beside it first: jobs that start during a build must not find half a bundle
   const outdir = `${target}.new`
-  const entryPoints = BUNDLED.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
   rmSync(outdir, { recursive: true, force: true })
-  await build({
-    entryPoints,
-    outbase: dist,
-    outdir,
-    // modules of the launcher look for their neighbours; elsewhere it makes no difference
-    chunkNames: entryPoints.some((path) => path.includes('launcher')) ? 'launcher/[name]-[hash]' : '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    packages: 'external',
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    sourcemap: true,
-    logLevel: 'warning',
-  })
+  for (const names of [BUNDLED, BUNDLED_ALONE]) {
+    const entryPoints = names.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
+    if (entryPoints.length === 0) continue
+    await build({
+      entryPoints,
+      outbase: dist,
+      outdir,
+      // modules of the launcher look for their neighbours; elsewhere it makes no difference
+      chunkNames: entryPoints.some((path) => path.includes('launcher')) ? 'launcher/[name]-[hash]' : '[name]-[hash]',
+      bundle: true,
+      splitting: true,
+      packages: 'external',
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      sourcemap: true,
+      logLevel: 'warning',
+    })
+  }
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })
   if (existsSync(target)) renameSync(target, old)

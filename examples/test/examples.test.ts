@@ -101,6 +101,15 @@ describe('examples', function () {
     })
   }
 
+  for (const ranks of [1, 2, 3, 4]) {
+    it(`spawn on ${ranks} ranks`, async () => {
+      const workers = Math.max(3, ranks)
+      assert.deepEqual(await linesOf(ranks, 'spawn', 2_100_000), [
+        `155805 primes below 2100000, counted by ${workers} workers of ${ranks} ranks`,
+      ])
+    })
+  }
+
   it('word-count on one rank finds the same', async () => {
     const texts = path.join(folder, 'texts-1')
     writeTexts(texts)

@@ -1,14 +1,16 @@
 // Node's global `performance` is an accessor, which costs as much as asking the clock.
 import { performance } from 'node:perf_hooks'
 import type { Transport } from '@onecopy/transport'
-import type { JobLink } from './job-link.js'
 
 /** What a blocked thread needs of the engine. */
 export interface Progressing {
   readonly transports: readonly Transport[]
-  readonly link: JobLink
+  /** Where notices about other ranks come from: see `JobLink.pump`. */
+  readonly link: { pump(): void }
   /** One round; answers how much happened. */
   progress(): number
+  /** The thread goes on with something else: what is left to do is the event loop's. */
+  handOver(): void
 }
 
 /** Empty rounds before the clock is read: some 5 us of spinning on rings. */
@@ -27,6 +29,12 @@ const SLEEPY_ROUNDS = 8
 const PARK_MILLISECONDS_MAX = 40
 /** With several transports only one can be slept on at a time. */
 const PARK_MILLISECONDS_SHARED = 1
+/**
+ * With several jobs, a rank that has waited for long sleeps longer where it waits, or its wake-ups alone would take 4 % of a
+ * core. What comes in another job waits this long for an answer then.
+ */
+const PARK_MILLISECONDS_OWN = 10
+const LONG_MILLISECONDS = 100
 const PUMP_MILLISECONDS = 10
 
 /**
@@ -34,18 +42,21 @@ const PUMP_MILLISECONDS = 10
  * now and then, so that a dead peer or a lost launcher ends the wait.
  */
 export class BlockingDriver {
-  readonly #engine: Progressing
+  /** What a blocked thread moves: one job's engine, or all of the process's. */
+  engine: Progressing
+  readonly #own: Progressing
   readonly #crowded: boolean
   #pumpedAt = 0
 
   constructor(engine: Progressing, crowded: boolean) {
-    this.#engine = engine
+    this.engine = engine
+    this.#own = engine
     this.#crowded = crowded
   }
 
   /** Blocks until `until.done`. */
   block(until: { readonly done: boolean }): void {
-    const engine = this.#engine
+    const engine = this.engine
     const rounds = this.#crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
     let quiet = 0
     while (quiet < rounds) {
@@ -58,7 +69,7 @@ export class BlockingDriver {
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
   #wait(until: { readonly done: boolean }, rounds: number): void {
-    const engine = this.#engine
+    const engine = this.engine
     let quietSince = performance.now()
     let quiet = 0
     for (;;) {
@@ -73,17 +84,20 @@ export class BlockingDriver {
         engine.link.pump()
       }
       quiet = now - quietSince
-      if (quiet >= AWAKE_MILLISECONDS) this.#park()
+      if (quiet >= AWAKE_MILLISECONDS) this.#park(quiet)
       else if (this.#crowded) engine.transports[0]?.yield()
     }
   }
 
-  #park(): void {
-    const { transports } = this.#engine
+  #park(quiet: number): void {
+    const { transports } = this.engine
     if (transports.length === 1) {
       transports[0]!.park(PARK_MILLISECONDS_MAX)
     } else {
-      for (const transport of transports) transport.park(PARK_MILLISECONDS_SHARED)
+      const own = this.engine !== this.#own && quiet >= LONG_MILLISECONDS ? this.#own.transports : []
+      for (const transport of transports) {
+        transport.park(own.includes(transport) ? PARK_MILLISECONDS_OWN : PARK_MILLISECONDS_SHARED)
+      }
       if (transports.length === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PARK_MILLISECONDS_MAX)
     }
   }

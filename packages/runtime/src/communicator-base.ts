@@ -310,6 +310,15 @@ export abstract class CommunicatorBase {
     return this.job.finalize()
   }
 
+  /**
+   * Ends the connection that spawn, parent, listen or connect has made, once what this rank has sent is out of its hands. When
+   * all ranks of a group have called it, the two jobs have nothing to do with each other any more.
+   * @see MPI 4.1, 11.10.4
+   */
+  async disconnect(): Promise<void> {
+    return (await import('./processes/verbs.js')).disconnect(this.job)
+  }
+
   /** Leaving an `await using` block: the world is finalized, every other communicator is freed. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.base.context === WORLD_CONTEXT) await this.job.finalize()

@@ -2,17 +2,21 @@ import process from 'node:process'
 import { isMainThread } from 'node:worker_threads'
 import { OnecopyError } from '@onecopy/transport'
 import type { Communicator } from './communicator.js'
+import type { Intercommunicator } from './intercommunicator.js'
 import { Job } from './job.js'
+import type { JobLink } from './job-link.js'
 import { publishedLink } from './launcher/link-slot.js'
 import { LoneLink } from './lone-link.js'
 import { TRANSPORTS } from './transports.js'
 
 /** Where the process keeps its world: one per process, even when ESM and CommonJS copies of this library meet in it. */
 const WORLD = Symbol.for('onecopy.world')
+/** … and its way to the ranks that have spawned it. */
+export const PARENT = Symbol.for('onecopy.parent')
 
 /**
  * Joins the job this process was started in and gives its world: a communicator of all ranks. Done when every rank has
- * called it. A process that no launcher started is a world of one. Calling it again gives the same world.
+ * called it, and in a spawned job when its parents have met it. A process that no launcher started is a world of one. Calling it again gives the same world.
  * @throws OnecopyError ERR_START_TIMEOUT, ERR_EARLY_EXIT when not every rank gets here; ERR_UNAVAILABLE when some pair of ranks
  *   has no transport, with the reasons.
  * @throws TypeError in a worker thread: a rank is a process.
@@ -30,7 +34,8 @@ export function init(): Promise<Communicator> {
 }
 
 async function join(): Promise<Communicator> {
-  const job = await Job.start(publishedLink() ?? new LoneLink(), TRANSPORTS)
+  const link: JobLink = publishedLink() ?? new LoneLink()
+  const job = await Job.start(link, TRANSPORTS)
   // A script that ends leaves the job as if it had called finalize(): what it has sent gets out first.
   process.once('beforeExit', () => {
     job.finalize().catch((error: unknown) => {
@@ -38,5 +43,11 @@ async function join(): Promise<Communicator> {
     })
   })
   process.once('exit', () => job.abandon())
+  const line = link.parentLine ?? null
+  if (line !== null) {
+    const { parentOf } = await import('./processes/verbs.js')
+    const holder = globalThis as { [PARENT]?: Intercommunicator }
+    holder[PARENT] = await parentOf(job, line)
+  }
   return job.world
 }

@@ -1,3 +1,5 @@
+import type { Question } from './launcher/control-message.js'
+
 /** How a rank ended. `left`: by itself, exit code 0 after the script was over; everything else is a failure. */
 export interface PeerEnd {
   readonly rank: number
@@ -69,6 +71,12 @@ export interface JobLink {
 
   /** This rank has finished cleanly; its exit from here on is no failure. */
   leave(): void
+
+  /** What starts and joins other jobs. Absent where nobody is there who could. @throws OnecopyError ERR_UNAVAILABLE. */
+  extension?(): Promise<Extension>
+
+  /** The line of the bridge to the ranks that have spawned this job; null, or absent, where nobody has. */
+  readonly parentLine?: number | null
 }
 
 /** What an agreement comes to: the same for everybody. */
@@ -81,4 +89,25 @@ export interface LinkTransport {
   readonly name: string
   readonly descriptor: number | null
   readonly data: unknown
+  /** Why what the launcher has prepared cannot be had here, in words; null, or absent, when it can. */
+  readonly problem?: string | null
+}
+
+/** A question to the launcher that may take its time. */
+export interface Asked {
+  readonly answer: Promise<unknown>
+  /** Asks no longer: the answer is then an error, unless it is on its way. */
+  cancel(): void
+}
+
+/** A rank's way to other jobs: questions to its launcher, and the lines of bridges, which travel on the same link. */
+export interface Extension {
+  ask(question: Question): Asked
+  /** Hears what comes over `line`, and first what has come before. */
+  open(line: number, hearer: { message(message: unknown): void; lost(): void }): void
+  say(line: number, message: object): void
+  close(line: number): void
+  /** Keeps the process alive until as many calls of `release`. */
+  hold(): void
+  release(): void
 }

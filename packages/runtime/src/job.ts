@@ -5,6 +5,7 @@ import { type Communicator, communicatorOver } from './communicator.js'
 import { WORLD_CONTEXT } from './communicator-base.js'
 import { CommunicatorStates } from './communicator-states.js'
 import { ContextTable } from './context-table.js'
+import { JobGroup } from './job-group.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
 import { PeerLink } from './peer-link.js'
@@ -38,21 +39,26 @@ export class Job {
   readonly thresholds: Thresholds
   readonly world: Communicator
   readonly contexts: ContextTable
+  /** The jobs of this process. */
+  readonly group: JobGroup
   readonly #routes: Routes
   readonly #messenger: Messenger
   #finalizing: Promise<void> | null = null
 
-  /** Opens transports, meets the other ranks, and gives the job with its world. */
-  static async start(link: JobLink, kinds: readonly TransportKind[]): Promise<Job> {
+  /**
+   * Opens transports, meets the other ranks, and gives the job with its world.
+   * @param group of the process's jobs, for one that comes to others.
+   */
+  static async start(link: JobLink, kinds: readonly TransportKind[], group = new JobGroup()): Promise<Job> {
     link.ref()
     try {
-      return new Job(link, await openRoutes(link, kinds))
+      return new Job(link, await openRoutes(link, kinds), group)
     } finally {
       link.unref()
     }
   }
 
-  private constructor(link: JobLink, routes: Routes) {
+  private constructor(link: JobLink, routes: Routes, group: JobGroup) {
     this.link = link
     this.#routes = routes
     const main = routes.transports[0]
@@ -72,6 +78,8 @@ export class Job {
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded, communicators })
     const everybody = Array.from({ length: link.size }, (_, rank) => rank)
     this.world = communicatorOver(this, WORLD_CONTEXT, everybody, 'world')
+    this.group = group
+    group.add(this)
   }
 
   describeRoute(rank: number): string {
@@ -108,14 +116,18 @@ export class Job {
 
   /** For a process that ends without finalize: nothing may wait any more. */
   abandon(): void {
+    if (this.group.isHome(this)) for (const other of this.group.others(this)) other.abandon()
     for (const transport of this.#routes.transports) transport.abort()
   }
 
   async #finalize(): Promise<void> {
+    // The world is the last to go: with it goes the line that the others are on.
+    if (this.group.isHome(this)) await Promise.all(this.group.others(this).map((other) => other.finalize()))
     await this.engine.flush()
     const closed = new OnecopyError('ERR_CLOSED', 'finalize() has been called: this rank has left the job')
     this.world.base.closed = closed
     this.engine.stop(closed)
+    this.group.remove(this)
     this.#reportStatistics()
     for (const transport of this.#routes.transports) await transport.close()
     this.link.leave()

@@ -1,7 +1,8 @@
-import type { Agreed, JobLink, JobListener, LinkTransport } from './job-link.js'
+import type { Agreed, Extension, JobLink, JobListener, LinkTransport } from './job-link.js'
+import type { OwnLauncher } from './launcher/adopt.js'
 import { settingsFromEnvironment } from './settings.js'
 
-/** The link of a process that no launcher has started: a world of one, with nobody to tell anything. */
+/** The link of a process that no launcher has started: a world of one, with nobody to tell anything until it spawns. */
 export class LoneLink implements JobLink {
   readonly rank = 0
   readonly size = 1
@@ -12,6 +13,7 @@ export class LoneLink implements JobLink {
   readonly transports: readonly LinkTransport[] = []
   readonly settings: Readonly<Record<string, string | undefined>>
   readonly #notices = new Set<string>()
+  #launcher: OwnLauncher | null = null
 
   constructor(environment: NodeJS.ProcessEnv = process.env) {
     this.settings = settingsFromEnvironment(environment)
@@ -22,13 +24,30 @@ export class LoneLink implements JobLink {
     return Promise.resolve([JSON.parse(JSON.stringify(card ?? null))])
   }
 
+  /** Other jobs are heard of on their bridges; the world has nobody else in it. */
   listen(_listener: JobListener): void {}
 
   agree(_id: string, _members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
     done({ flags, ended: [] })
   }
 
-  pump(): void {}
+  /** Starts a launcher when there is none yet, or none any more. */
+  async extension(): Promise<Extension> {
+    const { adoptLauncher } = await import('./launcher/adopt.js')
+    if (this.#launcher === null || this.#launcher.link.failing) {
+      const launcher = adoptLauncher(this.settings)
+      this.#launcher = launcher
+      // Without this word, the end of this process would be a failure to whoever is connected to it.
+      process.once('exit', (exitCode) => {
+        if (exitCode === 0) launcher.link.leave()
+      })
+    }
+    return this.#launcher.link.extension()
+  }
+
+  pump(): void {
+    this.#launcher?.link.pump()
+  }
 
   ref(): void {}
 
@@ -40,12 +59,22 @@ export class LoneLink implements JobLink {
     process.stderr.write(`onecopy: ${message}\n`)
   }
 
-  /** With nobody else to end, the reason is all there is to say; ending the process is the caller's. */
+  /** With nobody else to end but what it has spawned, the reason is all there is to say; ending the process is the caller's. */
   abort(exitCode: number, reason: string): void {
-    process.stderr.write(`onecopy: aborted: ${reason} (exit code ${exitCode})\n`)
+    if (this.#launcher === null) process.stderr.write(`onecopy: aborted: ${reason} (exit code ${exitCode})\n`)
+    else this.#launcher.link.abort(exitCode, reason)
   }
 
-  leave(): void {}
+  /** As a launcher does, the process waits for what it has spawned, and ends with its code when it has none of its own. */
+  leave(): void {
+    const launcher = this.#launcher
+    if (launcher === null) return
+    launcher.link.leave()
+    launcher.process.ref()
+    launcher.process.once('exit', (exitCode) => {
+      process.exitCode ||= exitCode ?? 1
+    })
+  }
 
   stats(_report: object): void {}
 }

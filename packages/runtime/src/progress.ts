@@ -102,8 +102,13 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
 
   turn(): void {
-    this.progress()
+    this.#blocking.engine.progress()
     this.#handOver()
+  }
+
+  /** Has a thread that blocks here move `all` of the process's engines, this one among them; null: this one alone. */
+  blockOn(all: Progressing | null): void {
+    this.#blocking.engine = all ?? this
   }
 
   /**
@@ -111,6 +116,12 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
    * sleep, and will not be woken for frames that are in already.
    */
   #handOver(): void {
+    const { engine } = this.#blocking
+    if (engine !== this) engine.handOver()
+    else this.handOver()
+  }
+
+  handOver(): void {
     if (this.#pending > 0 && this.hasWork) this.#loop.activate()
   }
 

@@ -37,9 +37,11 @@ export async function openRoutes(link: JobLink, kinds: readonly TransportKind[])
   const opened: Transport[] = []
   const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
   // a rank without others needs no transport
-  for (const { name, descriptor, data } of link.size === 1 ? [] : link.transports) {
+  for (const { name, descriptor, data, problem } of link.size === 1 ? [] : link.transports) {
     const provider = await kinds.find((kind) => kind.name === name)?.load()
-    const outcome = await tryOpen(link, provider, descriptor, data)
+    const outcome = problem
+      ? new OnecopyError('ERR_UNAVAILABLE', problem)
+      : await tryOpen(link, provider, descriptor, data)
     let refusal: Refusal | null = null
     if (outcome instanceof OnecopyError) {
       refused(link, name, outcome.message)

@@ -19,6 +19,9 @@ import { errorFields, isSystemError, reasonOf } from './system-error.js'
 /** Where Linux keeps files in memory. A file there moves 64 KiB in and out in half the time that a FIFO takes. */
 const MEMORY_DIRECTORY = '/dev/shm'
 
+/** What the file is called while ranks that cannot inherit it have still to open it. Nothing secret: the directory is. */
+const NAME = 'bulk'
+
 /**
  * Launcher's side: makes the job's bulk file, without a name and readable by this user only, and answers its descriptor.
  * It lies in memory where there is room for every ring, else in the job's directory.
@@ -36,13 +39,32 @@ export function createBulkFile(geometry: BulkGeometry, jobDirectory: string): nu
   try {
     return createNameless(jobDirectory, byteLength)
   } catch (error) {
-    throw new OnecopyError(
-      'ERR_NO_SHM',
-      `The pipe transport could not make its file for large frames (${byteLength} bytes, sparse) in ${jobDirectory}: ` +
-        `${reasonOf(error)}. Point TMPDIR to a file system that takes it, or start fewer ranks`,
-      errorFields(error),
-    )
+    throw noRoom(byteLength, jobDirectory, error)
   }
+}
+
+/**
+ * Launcher's side, for ranks that run already: makes the file under a name, in the job's private directory.
+ * @throws OnecopyError ERR_NO_SHM when the directory's file system does not take it.
+ */
+export function createNamedBulkFile(geometry: BulkGeometry, jobDirectory: string): string {
+  const byteLength = bulkFileBytesOf(geometry)
+  const path = join(jobDirectory, NAME)
+  try {
+    closeSync(createFile(path, byteLength, false))
+  } catch (error) {
+    throw noRoom(byteLength, jobDirectory, error)
+  }
+  return NAME
+}
+
+function noRoom(byteLength: number, directory: string, error: unknown): OnecopyError {
+  return new OnecopyError(
+    'ERR_NO_SHM',
+    `The pipe transport could not make its file for large frames (${byteLength} bytes, sparse) in ${directory}: ` +
+      `${reasonOf(error)}. Point TMPDIR to a file system that takes it, or start fewer ranks`,
+    errorFields(error),
+  )
 }
 
 function hasRoom(directory: string, byteLength: number): boolean {
@@ -56,11 +78,14 @@ function hasRoom(directory: string, byteLength: number): boolean {
 }
 
 function createNameless(directory: string, byteLength: number): number {
-  const path = join(directory, `onecopy-${randomBytes(16).toString('hex')}`)
+  return createFile(join(directory, `onecopy-${randomBytes(16).toString('hex')}`), byteLength, true)
+}
+
+function createFile(path: string, byteLength: number, nameless: boolean): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
   const descriptor = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   try {
-    unlinkSync(path)
+    if (nameless) unlinkSync(path)
     fchmodSync(descriptor, 0o600)
     ftruncateSync(descriptor, byteLength)
   } catch (error) {
@@ -81,19 +106,12 @@ export class BulkFile {
   private isClosed = false
 
   /**
-   * Opens the inherited file a second time, so that both ends can be closed independently.
+   * Opens the file: by its path, or an inherited one a second time, so that both ends can be closed independently.
    * @throws OnecopyError ERR_CORRUPT when the descriptor is not the file that the launcher made.
    */
-  constructor(geometry: BulkGeometry, inherited: number) {
+  constructor(geometry: BulkGeometry, source: number | string) {
     this.geometry = geometry
-    let descriptor = inherited
-    let isOwned = false
-    try {
-      descriptor = openSync(`/dev/fd/${inherited}`, constants.O_RDWR)
-      isOwned = true
-    } catch {
-      // No /proc or /dev/fd here: the inherited descriptor itself serves, and stays its owner's.
-    }
+    const { descriptor, isOwned } = openSource(source)
     this.descriptor = descriptor
     this.isOwned = isOwned
     try {
@@ -102,7 +120,7 @@ export class BulkFile {
       if (!isOurs || status.size !== bulkFileBytesOf(geometry)) {
         throw new OnecopyError(
           'ERR_CORRUPT',
-          `Descriptor ${inherited} is not the pipe transport's file for large frames: ${status.size} bytes, ` +
+          `${typeof source === 'string' ? source : `Descriptor ${source}`} is not the pipe transport's file for large frames: ${status.size} bytes, ` +
             `mode ${(status.mode & 0o7777).toString(8)}, owner ${status.uid}`,
         )
       }
@@ -181,5 +199,17 @@ export class BulkFile {
         { rank: dest, bytesDone: done, ...errorFields(error) },
       )
     }
+  }
+}
+
+function openSource(source: number | string): { descriptor: number; isOwned: boolean } {
+  if (typeof source === 'string') {
+    return { descriptor: openSync(source, constants.O_RDWR | constants.O_NOFOLLOW), isOwned: true }
+  }
+  try {
+    return { descriptor: openSync(`/dev/fd/${source}`, constants.O_RDWR), isOwned: true }
+  } catch {
+    // No /proc or /dev/fd here: the inherited descriptor itself serves, and stays its owner's.
+    return { descriptor: source, isOwned: false }
   }
 }

@@ -1,4 +1,5 @@
-import { closeSync } from 'node:fs'
+import { closeSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   type JobPlan,
   OnecopyError,
@@ -7,7 +8,7 @@ import {
   type TransportJob,
   type TransportProvider,
 } from '@onecopy/transport'
-import { createBulkFile } from './bulk-file.js'
+import { createBulkFile, createNamedBulkFile } from './bulk-file.js'
 import { findMkfifo, inboxPathOf, makeFifos, whyNotPrivate } from './fifo.js'
 import { bulkGeometryOf } from './geometry.js'
 import { PipeTransport } from './pipe-transport.js'
@@ -25,7 +26,9 @@ export const pipeProvider: TransportProvider = {
     requirePrivate(plan.directory)
     const paths = Array.from({ length: plan.size }, (_, rank) => inboxPathOf(plan.directory, rank))
     await makeFifos(mkfifo, paths)
-    const descriptor = createBulkFile(bulkGeometryOf(plan.size), plan.directory)
+    const geometry = bulkGeometryOf(plan.size)
+    if (plan.latecomers === true) return prepareNamed(createNamedBulkFile(geometry, plan.directory), plan.directory)
+    const descriptor = createBulkFile(geometry, plan.directory)
     let isReleased = false
     return {
       descriptor,
@@ -40,23 +43,41 @@ export const pipeProvider: TransportProvider = {
 
   async open(job: TransportJob): Promise<Transport> {
     requirePrivate(job.directory)
-    if (job.descriptor === null) {
+    const source = job.descriptor ?? namedBulkFile(job)
+    if (source === null) {
       throw new OnecopyError(
         'ERR_UNAVAILABLE',
         "The pipe transport's descriptor did not reach this rank: it must be inherited",
       )
     }
     try {
-      return new PipeTransport(job, bulkGeometryOf(job.size), job.descriptor)
+      return new PipeTransport(job, bulkGeometryOf(job.size), source)
     } catch (error) {
       if (!isSystemError(error) || error instanceof OnecopyError) throw error
       throw new OnecopyError(
         'ERR_UNAVAILABLE',
-        `Rank ${job.rank} cannot open its inbox in ${job.directory}: ${reasonOf(error)}`,
+        `Rank ${job.rank} cannot open its inbox, or the file for large frames, in ${job.directory}: ${reasonOf(error)}`,
         { rank: job.rank, ...errorFields(error) },
       )
     }
   },
+}
+
+/** For ranks that inherit nothing: the file has a name until everybody has opened it. */
+function prepareNamed(bulkFile: string, directory: string): PreparedTransport {
+  return {
+    descriptor: null,
+    data: { bulkFile },
+    release(): void {
+      rmSync(join(directory, bulkFile), { force: true })
+    },
+  }
+}
+
+/** The path of the file that {@link prepareNamed} speaks of; null when it does not. */
+function namedBulkFile(job: TransportJob): string | null {
+  const name = (job.data as { bulkFile?: unknown } | null)?.bulkFile
+  return typeof name === 'string' && !name.includes('/') ? join(job.directory, name) : null
 }
 
 function requireMkfifo(): string {

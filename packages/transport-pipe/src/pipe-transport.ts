@@ -73,7 +73,7 @@ export class PipeTransport implements Transport {
    * @throws OnecopyError ERR_AUTH, ERR_CORRUPT when what the launcher made has been replaced.
    * @throws the system's error when the inbox cannot be opened.
    */
-  constructor(job: TransportJob, geometry: BulkGeometry, descriptor: number) {
+  constructor(job: TransportJob, geometry: BulkGeometry, bulkFile: number | string) {
     const { rank, size, token } = job
     this.job = job
     this.geometry = geometry
@@ -95,7 +95,7 @@ export class PipeTransport implements Transport {
     this.isCrowded = size > availableParallelism()
     this.writer = new RecordWriter(rank)
     this.reader = new RecordReader(rank, size, secretsIn, frameBytesMax)
-    this.bulkFile = new BulkFile(geometry, descriptor)
+    this.bulkFile = new BulkFile(geometry, bulkFile)
     try {
       this.inbox = new Inbox(inboxPathOf(job.directory, rank), this.reader)
     } catch (error) {

@@ -121,6 +121,11 @@ export interface JobPlan {
   readonly size: number
   /** The job's private directory (0700, owned by this user). */
   readonly directory: string
+  /**
+   * The ranks run already and can inherit nothing. What they share must then be reachable by a name in `directory`, which
+   * `release` removes, or by the launcher's descriptor, which a rank of the same user can open through /proc.
+   */
+  readonly latecomers?: boolean
   /** The transports' own settings, by name, from flags and environment: all optional. */
   readonly settings: Readonly<Record<string, string | undefined>>
 }
@@ -142,7 +147,7 @@ export interface TransportJob {
   readonly directory: string
   /** The launcher's process id, or null for a job without one. */
   readonly launcherPid: number | null
-  /** The descriptor of {@link PreparedTransport}, inherited; null when there was none. */
+  /** The descriptor of {@link PreparedTransport}, inherited or opened again; null when there was none. */
   readonly descriptor: number | null
   readonly data: unknown
   readonly settings: Readonly<Record<string, string | undefined>>

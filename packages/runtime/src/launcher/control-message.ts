@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs'
+import type { ErrorCode, ErrorFields } from '@onecopy/transport'
 
 /**
  * What travels between a rank and its launcher: a little-endian 32-bit length, then that many bytes of JSON.
@@ -39,10 +40,72 @@ export interface JobMessage {
   readonly deathSignal: boolean
   /** Variables that were for the C library alone, which has read them: what a rank starts is not to inherit them. */
   readonly spentVariables: readonly string[]
+  /** The line of the bridge to the ranks that have spawned this job; null when nobody has. */
+  readonly parentLine: number | null
+}
+
+/** A file that the launcher holds open, for ranks that cannot inherit it. */
+export interface HeldFile {
+  readonly descriptor: number
+  /** Its device and inode: what a rank has opened again must be the same file. */
+  readonly device: string
+  readonly inode: string
+}
+
+/**
+ * The first message over the line of a bridge: who this rank is among the ranks of both groups, the first group's in order,
+ * then the second's.
+ */
+export interface BridgeMessage {
+  readonly type: 'bridge'
+  readonly rank: number
+  /** Ranks of the first and of the second group. */
+  readonly groups: readonly [number, number]
+  /** Who holds the files, as a pid in the namespace of that name. */
+  readonly holder: { readonly pid: number; readonly namespace: string }
+  readonly directory: string
+  /** 32 bytes, in hexadecimal. */
+  readonly token: string
+  readonly transports: readonly { readonly name: string; readonly file: HeldFile | null; readonly data: unknown }[]
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** What a rank asks its launcher for, on behalf of `members` of its job (by rank, in the order of their communicator). */
+export type Question = SpawnQuestion | JoinQuestion
+
+export interface SpawnQuestion {
+  readonly verb: 'spawn'
+  readonly members: readonly number[]
+  readonly programs: readonly { readonly size: number; readonly script: string; readonly args: readonly string[] }[]
+  readonly cwd: string
+  /** Added to the job's environment; null takes a variable out. */
+  readonly env: Readonly<Record<string, string | null>>
+  /** Null: as the job. */
+  readonly nodeArgs: readonly string[] | null
+  readonly startTimeout: number | null
+}
+
+export interface JoinQuestion {
+  readonly verb: 'listen' | 'connect'
+  readonly members: readonly number[]
+  readonly name: string
+  /** Null: for as long as it takes. */
+  readonly timeoutMs: number | null
 }
 
 export type LauncherMessage =
   | JobMessage
+  | { readonly type: 'answer'; readonly number: number; readonly answer: unknown }
+  | {
+      readonly type: 'declined'
+      readonly number: number
+      readonly code: ErrorCode | 'TypeError'
+      readonly message: string
+      /** What an OnecopyError carries besides. */
+      readonly fields: ErrorFields
+    }
+  /** Something said over the line of a bridge. */
+  | { readonly type: 'line'; readonly line: number; readonly message: unknown }
   | { readonly type: 'gathered'; readonly round: number; readonly cards: unknown[] }
   | {
       readonly type: 'refused'
@@ -77,9 +140,14 @@ export type RankMessage =
   /** This rank dies of another rank's failure: its end is a consequence and not news. */
   | { readonly type: 'consequence'; readonly rank: number }
   | { readonly type: 'stats'; readonly report: object }
+  | { readonly type: 'ask'; readonly number: number; readonly question: Question }
+  | { readonly type: 'cancel'; readonly number: number }
+  | { readonly type: 'line'; readonly line: number; readonly message: unknown }
+  /** Over the line of a bridge: this rank has opened what the launcher holds for it. */
+  | { readonly type: 'met' }
 
 /** One message as it goes over the line. */
-export function encodeMessage(message: LauncherMessage | RankMessage): Buffer {
+export function encodeMessage(message: object): Buffer {
   const text = JSON.stringify(message)
   const bytes = Buffer.allocUnsafe(LENGTH_BYTES + Buffer.byteLength(text))
   bytes.write(text, LENGTH_BYTES, 'utf8')
@@ -175,6 +243,19 @@ export function validRankMessage(value: unknown): RankMessage {
     case 'stats':
       record(message.report)
       break
+    case 'ask':
+      natural(message.number, 'number')
+      validQuestion(message.question)
+      break
+    case 'cancel':
+      natural(message.number, 'number')
+      break
+    case 'line':
+      natural(message.line, 'line')
+      record(message.message)
+      break
+    case 'met':
+      break
     default:
       throw new Error(`no such message: ${String(message.type)}`)
   }
@@ -197,6 +278,14 @@ export function validLauncherMessage(value: unknown): LauncherMessage {
       if (!Array.isArray(message.transports)) throw new Error('transports is no list')
       record(message.settings)
       if (!Array.isArray(message.spentVariables)) throw new Error('spentVariables is no list')
+      break
+    case 'answer':
+    case 'declined':
+      natural(message.number, 'number')
+      break
+    case 'line':
+      natural(message.line, 'line')
+      record(message.message)
       break
     case 'gathered':
       natural(message.round, 'round')
@@ -224,6 +313,25 @@ export function validLauncherMessage(value: unknown): LauncherMessage {
       throw new Error(`no such message: ${String(message.type)}`)
   }
   return message as unknown as LauncherMessage
+}
+
+function validQuestion(value: unknown): void {
+  const question = record(value)
+  const { verb, members } = question
+  if (!Array.isArray(members)) throw new Error('members is no list')
+  for (const member of members) natural(member, 'member')
+  if (verb === 'spawn') {
+    text(question.cwd, 'cwd')
+    record(question.env)
+    if (!Array.isArray(question.programs)) throw new Error('programs is no list')
+    for (const program of question.programs) record(program)
+    if (question.nodeArgs !== null && !Array.isArray(question.nodeArgs)) throw new Error('nodeArgs is no list')
+  } else if (verb === 'listen' || verb === 'connect') {
+    text(question.name, 'name')
+    if (question.timeoutMs !== null) natural(question.timeoutMs, 'timeoutMs')
+  } else {
+    throw new Error(`no such question: ${String(verb)}`)
+  }
 }
 
 function record(value: unknown): Record<string, unknown> {

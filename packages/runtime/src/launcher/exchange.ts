@@ -4,6 +4,8 @@ export interface ExchangeOptions {
   readonly size: number
   /** How long the ranks that have arrived wait for the next one. */
   readonly startTimeoutMs: number
+  /** What a rank is called in errors; by default `rank 3`. */
+  readonly nameOf?: (rank: number) => string
   readonly send: (rank: number, message: LauncherMessage) => void
   /** Told once when the ranks that have arrived gave up waiting for the `missing` ones. */
   readonly onStartTimeout: (missing: readonly number[]) => void
@@ -85,7 +87,7 @@ export class Exchange {
     for (const [rank, how] of this.#ended) {
       if ((this.#next[rank] as number) > this.#round) continue
       const when = this.joined(rank) ? 'before the job had started' : 'before it called init()'
-      this.#earlyEnd = { rank, text: `rank ${rank} ended ${when}: ${how}` }
+      this.#earlyEnd = { rank, text: `${this.#options.nameOf?.(rank) ?? `rank ${rank}`} ended ${when}: ${how}` }
       this.#refuse('ERR_EARLY_EXIT', this.#earlyEnd.text, rank)
       return true
     }
@@ -105,15 +107,26 @@ export class Exchange {
     this.#timer = setTimeout(() => {
       const missing: number[] = []
       for (let rank = 0; rank < this.#options.size; rank++) if (this.#next[rank] === this.#round) missing.push(rank)
-      this.#refuse('ERR_START_TIMEOUT', startTimeoutText(missing, this.#options.startTimeoutMs), missing[0] as number)
+      this.#refuse(
+        'ERR_START_TIMEOUT',
+        startTimeoutText(missing, this.#options.startTimeoutMs, this.#options.nameOf),
+        missing[0] as number,
+      )
       this.#options.onStartTimeout(missing)
     }, this.#options.startTimeoutMs)
   }
 }
 
 /** What a start that did not happen in time is called. */
-export function startTimeoutText(missing: readonly number[], milliseconds: number): string {
-  const who = `${missing.length === 1 ? 'rank' : 'ranks'} ${listRanks(missing)}`
+export function startTimeoutText(
+  missing: readonly number[],
+  milliseconds: number,
+  nameOf: ((rank: number) => string) | null = null,
+): string {
+  const who =
+    nameOf !== null && missing.length === 1
+      ? nameOf(missing[0] as number)
+      : `${missing.length === 1 ? 'rank' : 'ranks'} ${listRanks(missing)}`
   return `${who} did not call init() within ${milliseconds / 1000} s (--start-timeout)`
 }
 

@@ -1,18 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import path from 'node:path'
 import { processStartTime } from './process-identity.js'
 
 /**
  * Waits for its standard input to end. If the launcher said `done` before, there is nothing to do. Otherwise the launcher
  * was killed: the ranks get a moment to end by themselves, then the ones that are left (same pid, same start time) are
- * killed, and the job's directory goes.
+ * killed, and the job's directory goes, with the names that it listens under.
  */
 const SCRIPT = `
 trap '' INT TERM HUP QUIT TSTP
 directory=$1
 ranks=
+names=
 while read -r word pid start; do
   case $word in
     rank) ranks="$ranks $pid:$start" ;;
+    name) names="$names $pid" folder=$start ;;
     done) exit 0 ;;
   esac
 done
@@ -27,6 +30,11 @@ for rank in $ranks; do
   fi
   kill -9 "$pid" 2>/dev/null
 done
+for name in $names; do
+  read -r id 2>/dev/null < "$folder/\${name%:*}" || continue
+  [ "$id" = "\${name#*:}" ] && rm -f -- "$folder/\${name%:*}"
+done
+[ -z "$names" ] || rmdir -- "$folder" 2>/dev/null
 rm -rf -- "$directory" || { sleep 0.1; rm -rf -- "$directory"; }
 `
 
@@ -46,6 +54,11 @@ export class Guardian {
   watch(pid: number): void {
     const startTime = processStartTime(pid)
     if (startTime !== null) this.#tell(`rank ${pid} ${startTime}\n`)
+  }
+
+  /** Adds the file of a name that the job listens under: it goes too, if it still begins with `id`. */
+  watchName(file: string, id: string): void {
+    this.#tell(`name ${path.basename(file)}:${id} ${path.dirname(file)}\n`)
   }
 
   /** Sends the guardian home: everything is in order. Resolves when it is gone. */

@@ -73,13 +73,25 @@ export function removeLeftovers(base: string): void {
   }
 }
 
+/** The folders that jobs of this user may keep their directories in, the best first. */
+export function usableBases(environment: NodeJS.ProcessEnv): string[] {
+  const runtime = environment.XDG_RUNTIME_DIR
+  const candidates = baseCandidates(environment)
+  return [...new Set(candidates.filter((base) => base !== runtime || isUsableRuntimeDirectory(base)))]
+}
+
+function baseCandidates(environment: NodeJS.ProcessEnv): string[] {
+  const { XDG_RUNTIME_DIR, TMPDIR } = environment
+  return [XDG_RUNTIME_DIR, TMPDIR, os.tmpdir(), '/tmp'].filter(
+    (base): base is string => base !== undefined && path.isAbsolute(base),
+  )
+}
+
 function chooseBase(environment: NodeJS.ProcessEnv): string {
   const runtime = environment.XDG_RUNTIME_DIR
-  const candidates = [runtime, environment.TMPDIR, os.tmpdir(), '/tmp'].filter(
-    (base) => base !== undefined && path.isAbsolute(base),
-  )
+  const candidates = baseCandidates(environment)
   const longest = `onecopy-${'z'.repeat(5)}-${'z'.repeat(8)}-${'z'.repeat(7)}-XXXXXX`.length
-  for (const base of candidates as string[]) {
+  for (const base of candidates) {
     if (Buffer.byteLength(base) + 1 + longest > DIRECTORY_PATH_BYTES_MAX && process.platform !== 'win32') continue
     if (base === runtime && !isUsableRuntimeDirectory(base)) continue
     return base
@@ -100,7 +112,8 @@ function isUsableRuntimeDirectory(base: string): boolean {
   }
 }
 
-function isPrivate(found: fs.Stats): boolean {
+/** Whether it is a folder of this user's, and nobody else may even look. */
+export function isPrivate(found: fs.Stats): boolean {
   if (!found.isDirectory()) return false
   if (process.platform === 'win32') return true
   return found.uid === process.geteuid?.() && (found.mode & 0o077) === 0

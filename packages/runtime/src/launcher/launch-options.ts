@@ -120,7 +120,7 @@ export function completeOptions(options: LaunchOptions): JobOptions {
   const env = { ...(options.env ?? process.env), ...chosenVariables(options) }
   const programs = completePrograms(options, cwd)
   const size = programs.reduce((sum, program) => sum + program.size, 0)
-  if (size > SIZE_MAX) throw new LaunchArgumentError(sizeText(size))
+  checkSize(size)
   const chosen = options.transport ?? env.ONECOPY_TRANSPORT
   const transportsChosen = chosen !== undefined && chosen !== ''
   return {
@@ -147,7 +147,11 @@ export function completeOptions(options: LaunchOptions): JobOptions {
   }
 }
 
-function completePrograms(options: LaunchOptions, cwd: string): Required<Program>[] {
+/**
+ * Checks the programs of a job.
+ * @throws LaunchArgumentError on the first mistake.
+ */
+export function completePrograms(options: LaunchOptions, cwd: string): Required<Program>[] {
   if (options.programs !== undefined && options.script !== undefined) {
     throw new LaunchArgumentError('give either script or programs, not both')
   }
@@ -164,6 +168,11 @@ function completePrograms(options: LaunchOptions, cwd: string): Required<Program
     }
     return { size, script: file, args: (args ?? []).map(String) }
   })
+}
+
+/** @throws LaunchArgumentError when these are more ranks than can be in one job. */
+export function checkSize(size: number): void {
+  if (size > SIZE_MAX) throw new LaunchArgumentError(sizeText(size))
 }
 
 /** What is wrong with a number of ranks. */

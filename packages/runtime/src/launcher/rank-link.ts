@@ -1,9 +1,8 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import type { ErrorCode, ErrorFields } from '@onecopy/transport'
-import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd } from '../job-link.js'
+import type { Agreed, Extension, JobLink, JobListener, LinkTransport } from '../job-link.js'
 import {
-  abortText,
   encodeMessage,
   type JobMessage,
   LAUNCHER_MESSAGE_BYTES_MAX,
@@ -15,6 +14,7 @@ import {
   type RankMessage,
   validLauncherMessage,
 } from './control-message.js'
+import { Conversation, type MakeError } from './conversation.js'
 
 /** The line is read in pieces of this size; most messages are a few hundred bytes. */
 const READ_BYTES = 16 * 1024
@@ -27,12 +27,6 @@ const WRITE_PATIENCE_MS = 30_000
 
 /** Of a notice or a reason; more than a screen of it helps nobody. */
 const TEXT_LENGTH_MAX = 8192
-
-interface Round {
-  readonly number: number
-  readonly resolve: (cards: unknown[]) => void
-  readonly reject: (error: Error) => void
-}
 
 /** A rank's end of the socket pair it inherited from its launcher. */
 export class RankLink implements JobLink {
@@ -47,32 +41,38 @@ export class RankLink implements JobLink {
   readonly deathSignal: boolean
   /** Variables of the environment that this rank should not hand on. */
   readonly spentVariables: readonly string[]
+  readonly parentLine: number | null
   /** Makes this link's errors. The library puts its own class here; boot stays light and has none. */
-  makeError: (code: ErrorCode, message: string, fields: ErrorFields) => Error = plainError
+  makeError: MakeError = plainError
 
-  readonly #agreements = new Map<string, (agreed: Agreed) => void>()
   readonly #descriptor: number
   readonly #socket: net.Socket
   readonly #reader: MessageReader
   readonly #pumpBuffer = Buffer.allocUnsafe(READ_BYTES)
   readonly #sleepCell = new Int32Array(new SharedArrayBuffer(4))
-  #listener: JobListener | null = null
+  readonly #conversation: Conversation
+  readonly #isAdopted: boolean
   #arrived: LauncherMessage[] = []
-  #early: ((listener: JobListener) => void)[] = []
-  #rounds = 0
-  #waiting: Round | null = null
-  #references = 0
+  #isReferenced = false
+  #isAwaited = false
   #held = false
   #lostAt = -1
   #left = false
-  #failing = false
 
   /** Reads who this rank is from `descriptor`; the launcher has written it before or right after the start. */
   static open(descriptor: number): RankLink {
-    return new RankLink(descriptor, readJob(descriptor))
+    return new RankLink(descriptor, null, readJob(descriptor))
   }
 
-  private constructor(descriptor: number, job: JobMessage) {
+  /**
+   * The line of a process that nobody has launched to a launcher that it has started itself, over `socket`. When that is lost,
+   * so is what it had launched; the process goes on.
+   */
+  static adopted(socket: net.Socket, descriptor: number, job: JobMessage): RankLink {
+    return new RankLink(descriptor, socket, job)
+  }
+
+  private constructor(descriptor: number, socket: net.Socket | null, job: JobMessage) {
     this.rank = job.rank
     this.size = job.size
     this.launcherPid = job.launcherPid
@@ -82,25 +82,23 @@ export class RankLink implements JobLink {
     this.settings = job.settings
     this.deathSignal = job.deathSignal === true
     this.spentVariables = job.spentVariables
+    this.parentLine = job.parentLine ?? null
     this.#descriptor = descriptor
+    this.#isAdopted = socket !== null
+    this.#conversation = new Conversation({
+      write: (message) => this.#write(message),
+      makeError: (code, message, fields) => this.makeError(code, message, fields),
+      keepAlive: (isWaiting) => {
+        this.#isAwaited = isWaiting
+        this.#hold()
+      },
+      whyLost: () => (this.#lostAt >= 0 ? this.#launcherLostError() : null),
+    })
     this.#reader = new MessageReader(LAUNCHER_MESSAGE_BYTES_MAX, (message) => {
       this.#arrived.push(validLauncherMessage(message))
     })
-    // With `onread` the bytes go to the parser when they are read, and never wait in a stream's queue: pump() reads the
-    // same descriptor, and what it reads must not overtake them.
-    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
-      fd: descriptor,
-      readable: true,
-      writable: true,
-      onread: {
-        buffer: Buffer.allocUnsafe(READ_BYTES),
-        callback: (byteCount: number, buffer: Uint8Array) => {
-          this.#take(buffer.subarray(0, byteCount))
-          return true
-        },
-      },
-    }
-    this.#socket = new net.Socket(options)
+    this.#socket = socket ?? this.#openSocket(descriptor)
+    if (socket !== null) socket.on('data', (bytes: Buffer) => this.#take(bytes))
     this.#socket.on('end', () => this.#lost())
     this.#socket.on('error', () => this.#lost())
     this.#socket.on('close', () => this.#lost())
@@ -111,7 +109,7 @@ export class RankLink implements JobLink {
 
   /** Whether the job is being ended because of another rank's failure, an abort, or the launcher's end. */
   get failing(): boolean {
-    return this.#failing
+    return this.#conversation.failing
   }
 
   /** Waits a bounded time for the launcher to say that the job is failing; answers whether it is. Blocks the thread. */
@@ -119,46 +117,31 @@ export class RankLink implements JobLink {
     const deadline = performance.now() + milliseconds
     for (;;) {
       this.pump()
-      if (this.#failing) return true
+      if (this.failing) return true
       if (performance.now() >= deadline) return false
       Atomics.wait(this.#sleepCell, 0, 0, 2)
     }
   }
 
   agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
-    this.#agreements.set(id, done)
-    this.#hold()
-    this.#write({ type: 'agree', id, members, flags })
+    this.#conversation.agree(id, members, flags, done)
   }
 
   allgather(card: unknown): Promise<unknown[]> {
-    if (this.#waiting !== null) throw new TypeError('allgather is called again before the last one is over')
-    const number = this.#rounds++
-    return new Promise((resolve, reject) => {
-      if (this.#lostAt >= 0) {
-        reject(this.#launcherLostError())
-        return
-      }
-      this.#write({ type: 'card', round: number, card: card ?? null })
-      if (this.#lostAt >= 0) {
-        reject(this.#launcherLostError())
-        return
-      }
-      this.#waiting = { number, resolve, reject }
-      this.#hold()
-    })
+    return this.#conversation.allgather(card)
   }
 
   listen(listener: JobListener): void {
-    this.#listener = listener
-    const early = this.#early
-    this.#early = []
-    for (const tell of early) tell(listener)
+    this.#conversation.listen(listener)
+  }
+
+  extension(): Promise<Extension> {
+    return Promise.resolve(this.#conversation)
   }
 
   pump(): void {
     if (this.#lostAt >= 0) {
-      if (performance.now() - this.#lostAt > LAUNCHER_LOST_GRACE_MS) this.#end()
+      if (!this.#isAdopted && performance.now() - this.#lostAt > LAUNCHER_LOST_GRACE_MS) this.#end()
       return
     }
     for (;;) {
@@ -179,12 +162,12 @@ export class RankLink implements JobLink {
   }
 
   ref(): void {
-    this.#references = 1
+    this.#isReferenced = true
     this.#hold()
   }
 
   unref(): void {
-    this.#references = 0
+    this.#isReferenced = false
     this.#hold()
   }
 
@@ -199,7 +182,7 @@ export class RankLink implements JobLink {
   leave(): void {
     if (this.#left) return
     this.#left = true
-    this.#hold()
+    this.#conversation.leave()
     this.#write({ type: 'leave' })
   }
 
@@ -218,11 +201,27 @@ export class RankLink implements JobLink {
     this.#write({ type: 'consequence', rank })
   }
 
+  #openSocket(descriptor: number): net.Socket {
+    // With `onread` the bytes go to the parser when they are read, and never wait in a stream's queue: pump() reads the
+    // same descriptor, and what it reads must not overtake them.
+    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
+      fd: descriptor,
+      readable: true,
+      writable: true,
+      onread: {
+        buffer: Buffer.allocUnsafe(READ_BYTES),
+        callback: (byteCount: number, buffer: Uint8Array) => {
+          this.#take(buffer.subarray(0, byteCount))
+          return true
+        },
+      },
+    }
+    return new net.Socket(options)
+  }
+
   /** The one place that decides whether the socket keeps the process alive. */
   #hold(): void {
-    // who has left waits for no agreement: it counts as ended
-    const agrees = this.#agreements.size > 0 && !this.#left
-    const wanted = this.#references > 0 || this.#waiting !== null || agrees
+    const wanted = this.#isReferenced || this.#isAwaited
     if (wanted === this.#held) return
     this.#held = wanted
     if (wanted) this.#socket.ref()
@@ -239,78 +238,16 @@ export class RankLink implements JobLink {
     }
     // Outside of the try: what a listener throws is not the launcher's fault. Messages behind it wait for the next bytes.
     for (let message = this.#arrived.shift(); message !== undefined; message = this.#arrived.shift()) {
-      this.#receive(message)
+      this.#conversation.receive(message)
     }
-  }
-
-  #receive(message: LauncherMessage): void {
-    switch (message.type) {
-      case 'gathered':
-        this.#settle(message.round, (round) => round.resolve(message.cards))
-        break
-      case 'refused':
-        this.#settle(message.round, (round) =>
-          round.reject(this.makeError(message.code, message.message, { rank: message.rank })),
-        )
-        break
-      case 'ended': {
-        const end: PeerEnd = {
-          rank: message.rank,
-          how: message.how,
-          exitCode: message.exitCode ?? null,
-          signal: message.signal ?? null,
-        }
-        if (end.how === 'failed') this.#failing = true
-        this.#tell((listener) => listener.peerEnded(end))
-        break
-      }
-      case 'aborted':
-        this.#failing = true
-        this.#settle(null, (round) =>
-          round.reject(
-            this.makeError('ERR_ABORTED', abortText(message.byRank, message.reason), {
-              rank: message.byRank,
-              exitCode: message.exitCode,
-            }),
-          ),
-        )
-        this.#tell((listener) => listener.aborted(message.byRank, message.exitCode, message.reason))
-        break
-      case 'agreed': {
-        const done = this.#agreements.get(message.id)
-        this.#agreements.delete(message.id)
-        this.#hold()
-        done?.({ flags: message.flags, ended: message.ended })
-        break
-      }
-      case 'job':
-        // Said once, at the start; a second one changes nothing.
-        break
-    }
-  }
-
-  /** Ends the waiting allgather if it is the one with this number; any, for null. */
-  #settle(number: number | null, how: (round: Round) => void): void {
-    const round = this.#waiting
-    if (round === null || (number !== null && round.number !== number)) return
-    this.#waiting = null
-    this.#hold()
-    how(round)
-  }
-
-  #tell(tell: (listener: JobListener) => void): void {
-    if (this.#listener === null) this.#early.push(tell)
-    else tell(this.#listener)
   }
 
   #lost(): void {
     if (this.#lostAt >= 0) return
     this.#lostAt = performance.now()
-    this.#failing = true
     // A live timer, whatever the script does: an orphan must not stay, and it ends even if nothing calls pump().
-    setTimeout(() => this.#end(), LAUNCHER_LOST_GRACE_MS)
-    this.#settle(null, (round) => round.reject(this.#launcherLostError()))
-    this.#tell((listener) => listener.launcherLost())
+    if (!this.#isAdopted) setTimeout(() => this.#end(), LAUNCHER_LOST_GRACE_MS)
+    this.#conversation.lost(this.#launcherLostError())
   }
 
   #launcherLostError(): Error {

@@ -30,12 +30,15 @@ export interface RankCommand {
   readonly descriptors: readonly number[]
 }
 
+/** What a job knows of a rank's process, whoever has started it. */
+export type JobProcess = Pick<RankProcess, keyof RankProcess>
+
 export interface RankEvents {
-  message(process: RankProcess, message: RankMessage): void
+  message(process: JobProcess, message: RankMessage): void
   /** The rank said something that is no message. */
-  garbled(process: RankProcess, error: Error): void
+  garbled(process: JobProcess, error: Error): void
   /** The process has ended and everything it had said has been heard. */
-  ended(process: RankProcess): void
+  ended(process: JobProcess): void
 }
 
 /** One rank's process, seen from the launcher. */

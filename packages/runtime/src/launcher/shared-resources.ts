@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { OnecopyError, type PreparedTransport } from '@onecopy/transport'
+import { type JobPlan, OnecopyError, type PreparedTransport } from '@onecopy/transport'
 import { settingsFromEnvironment } from '../settings.js'
 import { transportByName } from '../transports.js'
 import { Guardian } from './guardian.js'
@@ -14,12 +14,17 @@ const DESCRIPTORS_OWN = 48
 
 const TOKEN_BYTES = 32
 
+export interface NamedTransport {
+  readonly name: string
+  readonly prepared: PreparedTransport
+}
+
 /** What all ranks of a job share, made before they start and given back when they have ended. */
 export interface SharedResources {
   readonly directory: string
   readonly token: Buffer
   readonly settings: Readonly<Record<string, string>>
-  readonly transports: readonly { readonly name: string; readonly prepared: PreparedTransport }[]
+  readonly transports: readonly NamedTransport[]
   readonly guardian: Guardian
   /** What the user should know about transports that were left out, by key. */
   readonly notices: ReadonlyMap<string, string>
@@ -39,8 +44,7 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
   if (options.continueOnFailure) settings.onFailure = 'continue'
   const directory = makeJobDirectory(options.env)
   const guardian = new Guardian(directory)
-  const transports: { name: string; prepared: PreparedTransport }[] = []
-  const notices = new Map<string, string>()
+  let transports: readonly NamedTransport[] = []
   let released: Promise<void> | null = null
   const release = (): Promise<void> => {
     released ??= (async () => {
@@ -51,16 +55,38 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
     return released
   }
   try {
-    for (const name of options.transports) {
-      const prepared = await prepare(name, options, directory, settings, notices)
+    const plan = { size: options.size, directory, settings }
+    const prepared = await prepareTransports(options.transports, plan)
+    transports = prepared.transports
+    return { directory, token: await makeToken(), settings, guardian, release, ...prepared }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+/**
+ * Prepares the transports of these names for `plan`, as many as can be, and tells why the others cannot. When it fails,
+ * what was prepared is given back.
+ * @throws OnecopyError ERR_LIMIT, ERR_UNAVAILABLE, ERR_NO_SHM, ERR_CMA_DENIED.
+ */
+export async function prepareTransports(
+  names: readonly string[],
+  plan: JobPlan,
+): Promise<{ transports: readonly NamedTransport[]; notices: ReadonlyMap<string, string> }> {
+  const transports: NamedTransport[] = []
+  const notices = new Map<string, string>()
+  try {
+    for (const name of names) {
+      const prepared = await prepare(name, plan, name === names.at(-1), notices)
       if (prepared !== null) transports.push({ name, prepared })
     }
     if (transports.length === 0) {
       throw new OnecopyError('ERR_UNAVAILABLE', `no transport works here: ${[...notices.values()].join('; ')}`)
     }
-    return { directory, token: await makeToken(), settings, transports, guardian, notices, release }
+    return { transports, notices }
   } catch (error) {
-    await release()
+    for (const { prepared } of transports) prepared.release()
     throw error
   }
 }
@@ -68,21 +94,19 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
 /** Prepares one transport; null, and a notice, when the job can do without it. */
 async function prepare(
   name: string,
-  options: JobOptions,
-  directory: string,
-  settings: Readonly<Record<string, string>>,
+  plan: JobPlan,
+  isLast: boolean,
   notices: Map<string, string>,
 ): Promise<PreparedTransport | null> {
   // Its probe is not asked: that would try the same things twice, and behind a system call filter start a process each time.
   const provider = await transportByName(name)
   try {
-    return await provider.prepare({ size: options.size, directory, settings })
+    return await provider.prepare(plan)
   } catch (cause) {
     const reason = (cause as Error).message
-    if (settings[name] === 'require') {
+    if (plan.settings[name] === 'require') {
       throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${reason}`, { cause })
     }
-    const isLast = options.transports.at(-1) === name
     if (isLast && notices.size === 0) {
       if (cause instanceof OnecopyError) throw cause
       throw new OnecopyError('ERR_UNAVAILABLE', `${name} cannot be used: ${reason}`, { cause })
@@ -95,7 +119,7 @@ async function prepare(
 /**
  * The job's secret, from the kernel where it has a file for that: node:crypto costs a start 4 ms, and the ranks wait for it.
  */
-async function makeToken(): Promise<Buffer> {
+export async function makeToken(): Promise<Buffer> {
   const token = Buffer.alloc(TOKEN_BYTES)
   let descriptor = -1
   try {

@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type net from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { OnecopyError } from '@onecopy/transport'
+import { RankLink } from './rank-link.js'
+import { LINK_DESCRIPTOR } from './rank-process.js'
+
+/** A launcher that this process has started for itself, and the line to it. */
+export interface OwnLauncher {
+  readonly link: RankLink
+  readonly process: ChildProcess
+}
+
+/**
+ * Starts a launcher for this process, which nobody has launched. It writes where this process writes, keeps it alive only
+ * while somebody waits for it, and ends what it has started when this process ends.
+ * @throws OnecopyError ERR_UNAVAILABLE when it cannot be started.
+ */
+export function adoptLauncher(settings: Readonly<Record<string, string | undefined>>): OwnLauncher {
+  const script = fileURLToPath(new URL('./lone-launcher.js', import.meta.url))
+  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] })
+  // What it cannot do shows on the line.
+  child.on('error', () => {})
+  const socket = child.stdio[LINK_DESCRIPTOR] as net.Socket | null
+  const descriptor = socket === null ? -1 : descriptorOf(socket)
+  if (socket === null || child.pid === undefined || descriptor < 0) {
+    throw new OnecopyError('ERR_UNAVAILABLE', 'no launcher can be started: check the limit on processes (ulimit -u)')
+  }
+  child.unref()
+  const link = RankLink.adopted(socket, descriptor, {
+    type: 'job',
+    rank: 0,
+    size: 1,
+    launcherPid: child.pid,
+    directory: '',
+    token: '',
+    transports: [],
+    settings: Object.fromEntries(Object.entries(settings).filter((entry): entry is [string, string] => !!entry[1])),
+    deathSignal: false,
+    spentVariables: [],
+    parentLine: null,
+  })
+  link.makeError = (code, message, fields) => new OnecopyError(code, message, fields)
+  return { link, process: child }
+}
+
+/** Node has it, on POSIX systems, and no public name for it; a thread that blocks must read the line by itself. */
+function descriptorOf(socket: net.Socket): number {
+  return (socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+}

@@ -1,0 +1,252 @@
+import type { ErrorCode, ErrorFields } from '@onecopy/transport'
+import type { Agreed, Asked, Extension, JobListener, PeerEnd } from '../job-link.js'
+import { abortText, type LauncherMessage, type Question, type RankMessage } from './control-message.js'
+
+export type MakeError = (code: ErrorCode, message: string, fields: ErrorFields) => Error
+
+export interface ConversationOptions {
+  /** Writes a message out, before it returns. */
+  readonly write: (message: RankMessage) => void
+  readonly makeError: MakeError
+  /** Somebody waits for a word of the other end, or nobody does any more. */
+  readonly keepAlive: (isWaiting: boolean) => void
+  /** Whether the line has been lost, so that nobody starts to wait for it. */
+  readonly whyLost: () => Error | null
+}
+
+interface Round {
+  readonly number: number
+  readonly resolve: (cards: unknown[]) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Who hears what comes over a line within the line. */
+interface Hearer {
+  message(message: unknown): void
+  lost(): void
+}
+
+/**
+ * What a rank and whoever coordinates its job say to each other, whatever carries it: cards, ends, questions, and the lines
+ * of bridges, each of which carries such a conversation again.
+ */
+export class Conversation implements Extension {
+  /** The job is being ended because of another rank's failure, or an abort. */
+  failing = false
+  readonly #options: ConversationOptions
+  #listener: JobListener | null = null
+  #early: ((listener: JobListener) => void)[] = []
+  #rounds = 0
+  #waiting: Round | null = null
+  #asked = 0
+  readonly #agreements = new Map<string, (agreed: Agreed) => void>()
+  readonly #questions = new Map<number, Waiting>()
+  readonly #lines = new Map<number, Hearer>()
+  /** What came over a line before anybody listened to it. */
+  readonly #unheard = new Map<number, unknown[]>()
+  #holds = 0
+
+  constructor(options: ConversationOptions) {
+    this.#options = options
+  }
+
+  allgather(card: unknown): Promise<unknown[]> {
+    if (this.#waiting !== null) throw new TypeError('allgather is called again before the last one is over')
+    const number = this.#rounds++
+    return new Promise((resolve, reject) => {
+      const { write, whyLost } = this.#options
+      if (whyLost() === null) write({ type: 'card', round: number, card: card ?? null })
+      const lost = whyLost()
+      if (lost !== null) {
+        reject(lost)
+        return
+      }
+      this.#waiting = { number, resolve, reject }
+      this.#look()
+    })
+  }
+
+  listen(listener: JobListener): void {
+    this.#listener = listener
+    const early = this.#early
+    this.#early = []
+    for (const tell of early) tell(listener)
+  }
+
+  /** Proposes `flags`; `done` is told what it comes to. */
+  agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {
+    this.#agreements.set(id, done)
+    this.#look()
+    if (this.#options.whyLost() === null) this.#options.write({ type: 'agree', id, members, flags })
+  }
+
+  /** This rank leaves: it counts as ended, so it waits for no agreement. */
+  leave(): void {
+    this.#agreements.clear()
+    this.#look()
+  }
+
+  ask(question: Question): Asked {
+    const number = this.#asked++
+    const { write, whyLost } = this.#options
+    const answer = new Promise<unknown>((resolve, reject) => {
+      if (whyLost() === null) write({ type: 'ask', number, question })
+      const lost = whyLost()
+      if (lost !== null) {
+        reject(lost)
+        return
+      }
+      this.#questions.set(number, { resolve, reject })
+      this.#look()
+    })
+    return {
+      answer,
+      cancel: () => {
+        if (this.#questions.has(number)) write({ type: 'cancel', number })
+      },
+    }
+  }
+
+  open(line: number, hearer: Hearer): void {
+    this.#lines.set(line, hearer)
+    const unheard = this.#unheard.get(line) ?? []
+    this.#unheard.delete(line)
+    for (const message of unheard) hearer.message(message)
+    if (this.#options.whyLost() !== null) hearer.lost()
+  }
+
+  say(line: number, message: object): void {
+    this.#options.write({ type: 'line', line, message })
+  }
+
+  close(line: number): void {
+    this.#lines.delete(line)
+    this.#unheard.delete(line)
+  }
+
+  hold(): void {
+    this.#holds++
+    this.#look()
+  }
+
+  release(): void {
+    this.#holds--
+    this.#look()
+  }
+
+  receive(message: LauncherMessage): void {
+    switch (message.type) {
+      case 'gathered':
+        this.#settle(message.round, (round) => round.resolve(message.cards))
+        break
+      case 'refused':
+        this.#settle(message.round, (round) =>
+          round.reject(this.#options.makeError(message.code, message.message, { rank: message.rank })),
+        )
+        break
+      case 'ended':
+        this.#ended({
+          rank: message.rank,
+          how: message.how,
+          exitCode: message.exitCode ?? null,
+          signal: message.signal ?? null,
+        })
+        break
+      case 'aborted':
+        this.#aborted(message.byRank, message.exitCode, message.reason)
+        break
+      case 'agreed': {
+        const done = this.#agreements.get(message.id)
+        this.#agreements.delete(message.id)
+        this.#look()
+        done?.({ flags: message.flags, ended: message.ended })
+        break
+      }
+      case 'answer':
+        this.#answered(message.number, (waiting) => waiting.resolve(message.answer))
+        break
+      case 'declined':
+        this.#answered(message.number, (waiting) =>
+          waiting.reject(this.#declined(message.code, message.message, message.fields)),
+        )
+        break
+      case 'line':
+        this.#heard(message.line, message.message)
+        break
+      case 'job':
+        // Said once, at the start; a second one changes nothing.
+        break
+    }
+  }
+
+  /** Nothing will come any more. */
+  lost(error: Error): void {
+    this.failing = true
+    this.#settle(null, (round) => round.reject(error))
+    for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
+    for (const hearer of [...this.#lines.values()]) hearer.lost()
+    this.#tell((listener) => listener.launcherLost())
+  }
+
+  #ended(end: PeerEnd): void {
+    if (end.how === 'failed') this.failing = true
+    this.#tell((listener) => listener.peerEnded(end))
+  }
+
+  #aborted(byRank: number, exitCode: number, reason: string): void {
+    this.failing = true
+    const error = this.#options.makeError('ERR_ABORTED', abortText(byRank, reason), { rank: byRank, exitCode })
+    this.#settle(null, (round) => round.reject(error))
+    for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
+    // The job's bridges end with it; on them its ranks have other numbers.
+    for (const hearer of [...this.#lines.values()]) hearer.message({ type: 'aborted', byRank: -1, exitCode, reason })
+    this.#tell((listener) => listener.aborted(byRank, exitCode, reason))
+  }
+
+  #declined(code: ErrorCode | 'TypeError', message: string, fields: ErrorFields): Error {
+    return code === 'TypeError' ? new TypeError(message) : this.#options.makeError(code, message, fields ?? {})
+  }
+
+  #heard(line: number, message: unknown): void {
+    const hearer = this.#lines.get(line)
+    if (hearer !== undefined) {
+      hearer.message(message)
+      return
+    }
+    const unheard = this.#unheard.get(line) ?? []
+    unheard.push(message)
+    this.#unheard.set(line, unheard)
+  }
+
+  /** Ends the waiting allgather if it is the one with this number; any, for null. */
+  #settle(number: number | null, how: (round: Round) => void): void {
+    const round = this.#waiting
+    if (round === null || (number !== null && round.number !== number)) return
+    this.#waiting = null
+    this.#look()
+    how(round)
+  }
+
+  #answered(number: number, how: (waiting: Waiting) => void): void {
+    const waiting = this.#questions.get(number)
+    if (waiting === undefined) return
+    this.#questions.delete(number)
+    this.#look()
+    how(waiting)
+  }
+
+  #look(): void {
+    const isWaiting = this.#waiting !== null || this.#questions.size > 0 || this.#agreements.size > 0
+    this.#options.keepAlive(isWaiting || this.#holds > 0)
+  }
+
+  #tell(tell: (listener: JobListener) => void): void {
+    if (this.#listener === null) this.#early.push(tell)
+    else tell(this.#listener)
+  }
+}

@@ -1,0 +1,321 @@
+// What ranks, spawned children and joined jobs of the processes-*.test.ts run: `processes.ts <scenario> <words…>`.
+import assert from 'node:assert/strict'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { connect, type Intercommunicator, init, listen, OnecopyError, parent } from 'onecopy'
+import { assertBytes, filledBytes } from '../support/payload.js'
+
+const [scenario = '', ...words] = process.argv.slice(2)
+const script = fileURLToPath(import.meta.url)
+const up = parent()
+const world = await init()
+const isChild = up !== null
+const MIB = 1024 * 1024
+const LENGTHS = [0, 1, 100, 4096, 64 * 1024 + 1, 4 * MIB]
+
+/** The other side, by this rank's face. */
+class Others {
+  readonly comm: Intercommunicator
+  readonly size: number
+  readonly isSync: boolean
+
+  constructor(comm: Intercommunicator, isSync: boolean) {
+    this.comm = comm
+    this.size = comm.remoteSize
+    this.isSync = isSync
+  }
+
+  async send(data: unknown, index: number, tag = 0): Promise<void> {
+    if (this.isSync) this.comm.sync.send(data, index, tag)
+    else await this.comm.send(data, index, tag)
+  }
+
+  async recv<T>(index: number, tag?: number): Promise<T> {
+    return this.isSync ? this.comm.sync.recv<T>(index, tag) : await this.comm.recv<T>(index, tag)
+  }
+
+  /** Everybody sends everybody messages of all lengths, then values, there and back. */
+  async exchange(isFirst: boolean): Promise<void> {
+    for (let index = 0; index < this.size; index++) {
+      for (const byteLength of LENGTHS) {
+        const mine = filledBytes(byteLength, byteLength + 1)
+        if (isFirst) await this.send(mine, index, 1)
+        assertBytes(await this.recv<Uint8Array>(index, 1), mine, `from ${index}`)
+        if (!isFirst) await this.send(mine, index, 1)
+      }
+      const value = { from: world.rank, map: new Map([['big', 2n ** 70n]]), part: new Float64Array(100_000).fill(1.5) }
+      if (isFirst) await this.send(value, index, 2)
+      assert.deepEqual(await this.recv(index, 2), { ...value, from: index })
+      if (!isFirst) await this.send(value, index, 2)
+    }
+  }
+}
+
+function isSyncFace(face: string | undefined): boolean {
+  return face === 'sync' || (face === 'mixed' && world.rank % 2 === (isChild ? 1 : 0))
+}
+
+async function spawnHere(size: number, args: string[], face?: string): Promise<Others> {
+  return new Others(await world.spawn(script, size, { args }), isSyncFace(face))
+}
+
+async function parents(face?: string): Promise<Others> {
+  return new Others((await up) as Intercommunicator, isSyncFace(face))
+}
+
+/** What a call fails with, printed for the test. */
+async function failure(what: string, call: () => PromiseLike<unknown>): Promise<void> {
+  try {
+    await call()
+    console.log(`${what}: no failure`)
+  } catch (error) {
+    const { code } = error as OnecopyError
+    console.log(
+      `${what}: ${error instanceof OnecopyError ? code : `${(error as Error).name}: ${(error as Error).message}`}`,
+    )
+  }
+}
+
+const forever = (): Promise<never> => new Promise(() => setInterval(() => {}, 1000))
+
+const SCENARIOS: Record<string, () => Promise<void>> = {
+  async exchange() {
+    const [count = '1', face] = words
+    if (isChild) {
+      assert.deepEqual([world.size, world.rank < world.size], [Number(count), true])
+      await (await parents(face)).exchange(false)
+      return
+    }
+    const children = await spawnHere(Number(count), ['exchange', count, face as string], face)
+    assert.equal(children.size, Number(count))
+    const way = children.comm.transport(0)
+    await children.exchange(true)
+    if (world.rank === 0) console.log(`exchanged over ${way}`)
+  },
+
+  /** Rank 0 blocks in the world until rank 1 has heard that the child has what rank 0 is sending it meanwhile. */
+  async across() {
+    const [face] = words
+    if (isChild) {
+      const others = await parents(face)
+      assertBytes(await others.recv<Uint8Array>(0), filledBytes(4 * MIB, 7), 'across')
+      await others.send('got it', 1)
+      return
+    }
+    const children = await spawnHere(1, ['across', face as string])
+    if (world.rank === 0) {
+      const sending = children.comm.send(filledBytes(4 * MIB, 7), 0)
+      const heard = face === 'sync' ? world.sync.recv(1) : await world.recv(1)
+      assert.equal(heard, 'the child has it')
+      await sending
+      console.log('moved across')
+    } else {
+      assert.equal(await children.recv(0), 'got it')
+      await world.send('the child has it', 0)
+    }
+  },
+
+  async several() {
+    if (isChild) {
+      console.log(`program ${words[0]}`)
+      await (await parents()).send([words[0], world.rank, world.size], 0)
+      return
+    }
+    const programs = [
+      { script, size: 1, args: ['several', 'a'] },
+      { script: new URL(import.meta.url), size: 2, args: ['several', 'b'] },
+    ]
+    const children = new Others(await world.spawn(programs), false)
+    if (world.rank === 0) {
+      const heard: unknown[] = []
+      for (let i = 0; i < 3; i++) heard.push(await children.recv(i))
+      console.log(JSON.stringify(heard))
+    }
+  },
+
+  async environment() {
+    if (isChild) {
+      const { OC_GIVEN, OC_TAKEN } = process.env
+      await (await parents()).send([OC_GIVEN, OC_TAKEN ?? 'none', process.cwd(), process.execArgv.join()], 0)
+      return
+    }
+    const comm = await world.spawn(script, 1, {
+      args: ['environment'],
+      env: { OC_GIVEN: 'given', OC_TAKEN: undefined },
+      cwd: '/',
+      nodeArgs: ['--stack-size=900'],
+    })
+    if (world.rank === 0) console.log(JSON.stringify(await new Others(comm, false).recv(0)))
+  },
+
+  /** Children spawn children, who send word up to the top. */
+  async nested() {
+    const depth = Number(words[0])
+    const below = depth > 0 ? await spawnHere(1, ['nested', String(depth - 1)]) : null
+    if (world.rank === 0) {
+      const word = below === null ? 'bottom' : `${depth} ${await below.recv<string>(0)}`
+      if (isChild) await (await parents()).send(word, 0)
+      else console.log(word)
+    }
+  },
+
+  /** Ranks of two jobs spawn together, over the bridge that they have. */
+  async together() {
+    if (words[0] === 'third') {
+      const others = await parents()
+      for (let index = 0; index < others.size; index++) await others.send(`for ${index}`, index)
+      return
+    }
+    const comm = isChild ? (await parents()).comm : (await spawnHere(1, ['together'])).comm
+    const all = await comm.merge(isChild)
+    const third = await all.spawn(script, 1, { args: ['together', 'third'], root: all.size - 1 })
+    const word = await third.recv<string>(0)
+    const heard = await all.gather(word)
+    if (all.rank === 0) console.log(JSON.stringify(heard))
+  },
+
+  async bad() {
+    await failure('no script', () => world.spawn('/no/such/script.js', 1))
+    await failure('no size', () => world.spawn(script, 0))
+    await failure('root', () => world.spawn(script, 1, { root: 7 }))
+    await failure('world', () => world.disconnect())
+    await failure('name', () => world.listen(''))
+    await failure('timeout', () => world.connect('x', { timeout: -1 }))
+  },
+
+  /** `child <how> [wait]`: a child ends; what do its parents see? */
+  async child() {
+    const [how = ''] = words
+    if (isChild) {
+      const others = await parents()
+      await world.barrier()
+      if (world.rank === 0) {
+        // matched, so that the end cannot overtake it
+        await others.comm.ssend('ready', 0)
+        await endBy(how)
+      }
+      await failure('the other child', () => others.comm.recv(0, 9))
+      if (how === 'leave' || words[1] === 'go on') return
+      await forever()
+    }
+    const children = await spawnHere(2, ['child', ...words])
+    if (world.rank === 0) await children.recv(0)
+    await failure(`parent ${world.rank}`, () => children.comm.recv(0, 9))
+    if (how === 'leave' || words[1] === 'go on') {
+      if (words[1] === 'go on') await children.send('still here?', 1)
+      process.exit(0)
+    }
+    await failure(`world of ${world.rank}`, () => world.recv(0, 99))
+    await forever()
+  },
+
+  /** A child that never calls init(). */
+  async early() {
+    await failure(`parent ${world.rank}`, () => world.spawn(words[0] as string, 1, { startTimeout: 2 }))
+  },
+
+  /** `parent <how>`: rank 0 of the parents ends; what do the children see? */
+  async parent() {
+    const [how = ''] = words
+    if (isChild) {
+      const others = await parents()
+      console.log(`ready ${process.pid}`)
+      const waiting = others.comm.recv(0)
+      await others.send('ready', 0)
+      await failure('child', () => waiting)
+      await failure('world', () => world.recv(0, 99))
+      await forever()
+    }
+    const children = await spawnHere(2, ['parent', how])
+    if (world.rank === 0) {
+      for (let i = 0; i < 2; i++) await children.recv(i)
+      await endBy(how)
+    }
+    await forever()
+  },
+
+  /** Everybody waits, in a way, until the test ends somebody. */
+  async wait() {
+    const [how = 'async'] = words
+    const others = isChild ? await parents() : await spawnHere(2, ['wait', how])
+    console.log(`ready ${process.pid}`)
+    if (how === 'sync') others.comm.sync.recv(0, 5)
+    else await others.comm.recv(0, 5)
+  },
+
+  async disconnect() {
+    if (isChild) {
+      const others = await parents()
+      await others.send('hello', 0)
+      await others.comm.disconnect()
+      process.exit(3)
+    }
+    const children = await spawnHere(1, ['disconnect'])
+    if (world.rank === 0) assert.equal(await children.recv(0), 'hello')
+    await children.comm.disconnect()
+    await failure('after', () => children.comm.recv(0))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await world.barrier()
+    console.log('went on')
+  },
+
+  /** `join listen|connect <name> <face>` */
+  async join() {
+    const [verb, name = '', face] = words
+    const isListener = verb === 'listen'
+    const comm = await (isListener ? listen : connect)(name, { timeout: 15 })
+    const others = new Others(comm, isSyncFace(face))
+    await others.exchange(isListener)
+    await comm.disconnect()
+    console.log(`${verb} ${world.rank} exchanged`)
+  },
+
+  /** `refuse <name>`: nobody is there. */
+  async refuse() {
+    const [name = ''] = words
+    await failure('timeout', () => world.connect(name, { timeout: 0.3 }))
+    await failure('listen timeout', () => world.listen(name, { timeout: 0.3 }))
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(new Error('changed my mind')), 100)
+    await failure('signal', () => world.connect(name, { signal: controller.signal }))
+    await failure('aborted', () => world.listen(name, { signal: AbortSignal.abort(new Error('never')) }))
+  },
+
+  async taken() {
+    const [name = ''] = words
+    const first = world.listen(name, { timeout: 5 })
+    first.catch(() => {})
+    console.log('listening')
+    await forever()
+  },
+
+  async take() {
+    await failure('take', () => world.listen(words[0] as string, { timeout: 1 }))
+  },
+
+  /** `survive listen|connect <name>`: the one who connects is killed, the other goes on. */
+  async survive() {
+    const [verb, name = ''] = words
+    const comm = await (verb === 'listen' ? world.listen(name) : world.connect(name))
+    const others = new Others(comm, false)
+    console.log(`${verb} ready ${process.pid}`)
+    if (verb === 'connect') await forever()
+    for (let index = 0; index < others.size; index++) {
+      await failure(`from ${index}`, () => others.comm.recv(index))
+    }
+    await failure('to', () => others.comm.ssend('x', 0))
+    await comm.disconnect()
+    assert.equal((await world.allgather(world.rank)).length, world.size)
+    console.log('the listener goes on')
+  },
+}
+
+async function endBy(how: string): Promise<void> {
+  if (how === 'throw') throw new Error('thrown on purpose')
+  if (how === 'kill') process.kill(process.pid, 'SIGKILL')
+  if (how === 'exit') process.exit(3)
+  if (how === 'leave') process.exit(0)
+  if (how === 'abort') world.abort(9, 'on purpose')
+}
+
+await SCENARIOS[scenario]?.()
