@@ -1,28 +1,60 @@
 import { announcesExchange } from './collectives/choose.js'
-import { UINT8 } from './element-type.js'
+import { bytesOf, UINT8 } from './element-type.js'
+import { ByteViews } from './memory.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
 import { INTO, RequestRecord, VALUE_OF } from './request.js'
 import type { Awaited, Exchange } from './schedule.js'
 import type { Status } from './status.js'
 
-const SENT: Awaited<void> = { done: true, result: () => undefined }
+/** What a send that is out already gives; `error` as a RequestRecord has it. */
+const SENT: Awaited<void> & { readonly error: undefined } = { done: true, error: undefined, result: () => undefined }
 
 /** One collective call's own messages: the communicator's collective context, under a tag that only this call uses. */
 export class CollectiveExchange implements Exchange {
   readonly rank: number
   readonly size: number
   readonly #base: PointToPoint
-  /** @internal What keeps this call's messages apart. */
-  readonly tag: number
   readonly #context: number
+  /** @internal What keeps this call's messages apart. */
+  tag: number
+  readonly #views: ByteViews | null
+  /** Records for reuse; null when this exchange serves for one call. */
+  readonly #spare: RequestRecord[] | null
+  /** Those of the current call. */
+  readonly #used: RequestRecord[] = []
 
-  constructor(base: PointToPoint, context: number, tag: number) {
+  /** With `spare`, records are kept in it from one call to the next: see {@link recycle}. */
+  constructor(base: PointToPoint, context: number, tag: number, spare: RequestRecord[] | null = null) {
     this.rank = base.rank
     this.size = base.size
     this.#base = base
     this.#context = context
     this.tag = tag
+    this.#spare = spare
+    this.#views = spare === null ? null : new ByteViews()
+  }
+
+  bytesOf(view: ArrayBufferView): Uint8Array {
+    // length 0 may be detached memory: the long way finds out
+    return this.#views === null || view.byteLength === 0 ? bytesOf(view) : this.#views.of(view)
+  }
+
+  /** The call is over and nobody has any of its records: they serve again. */
+  recycle(): void {
+    const spare = this.#spare!
+    const used = this.#used
+    for (let i = 0; i < used.length && spare.length < SPARE_RECORDS_MAX; i++) {
+      const record = used[i]!
+      // sent and not waited for: it is not ours yet
+      if (!record.done) continue
+      record.renew()
+      record.bytes = null
+      record.context = -1
+      record.elementType = 0
+      spare.push(record)
+    }
+    used.length = 0
   }
 
   sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
@@ -54,7 +86,7 @@ export class CollectiveExchange implements Exchange {
     const { messenger } = engine
     const world = this.#base.world(dest)
     if (parts.length === 0 && messenger.trySend(this.#context, world, this.tag, type, bytes)) return SENT
-    const record = new RequestRecord(engine)
+    const record = this.#record()
     const link = receiving && announcesExchange(bytes.length) && dest !== this.rank ? messenger.link(world) : null
     if (engine.failure !== null) record.fail(engine.failure)
     else if (link !== null && link.remote !== null && link.ended === null)
@@ -65,7 +97,7 @@ export class CollectiveExchange implements Exchange {
   }
 
   #receive(source: number, mode: number): RequestRecord {
-    const record = new RequestRecord(this.#base.engine)
+    const record = this.#record()
     record.mode = mode
     record.context = this.#context
     record.source = this.#base.world(source)
@@ -73,6 +105,15 @@ export class CollectiveExchange implements Exchange {
     record.ranks = this.#base.ranks
     return record
   }
+
+  #record(): RequestRecord {
+    if (this.#spare === null) return new RequestRecord(this.#base.engine)
+    const record = this.#spare.pop() ?? new RequestRecord(this.#base.engine)
+    this.#used.push(record)
+    return record
+  }
 }
 
 const NO_PARTS: Uint8Array[] = []
+/** Enough for a step of every algorithm on a few ranks; what is more is made anew. */
+const SPARE_RECORDS_MAX = 16

@@ -1,6 +1,7 @@
 import { OnecopyError } from '@onecopy/transport'
 import { checkView } from './arguments.js'
 import { type AttributeKey, Attributes } from './attributes.js'
+import { BlockingRun } from './blocking-run.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import { type Call, CallWatch, checkedFirst, checks } from './collectives/check.js'
 import { nextTag, persistentTag } from './collectives/tags.js'
@@ -53,6 +54,7 @@ export abstract class CommunicatorBase {
   readonly #attributes = new Attributes()
   #collectiveTag = 0
   #persistents = 0
+  #blocking: BlockingRun | null = null
   /** Who calls what from where: only in a job with --check. */
   #calls: CallWatch | null = null
   #agreements = 0
@@ -400,6 +402,21 @@ export abstract class CommunicatorBase {
     const record = this.#startAs(tag, make, options, this.#calls?.current ?? null)
     this.#collectiveTag = nextTag(tag)
     return record
+  }
+
+  /** @internal As {@link startCollective}, and blocks until it is over: for the blocking face. */
+  runCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): unknown {
+    const { base } = this
+    base.open()
+    signal?.throwIfAborted()
+    const tag = this.#collectiveTag
+    const call = this.#calls?.current ?? null
+    this.#blocking ??= new BlockingRun(base, base.context + 1)
+    const exchange = this.#blocking.open(tag)
+    const schedule = make(exchange)
+    this.#collectiveTag = nextTag(tag)
+    base.engine.begin(base.context)
+    return this.#blocking.run(exchange, call === null ? schedule : checkedFirst(exchange, call, schedule))
   }
 
   /** @internal A collective to be started again and again, under tags of its own. */

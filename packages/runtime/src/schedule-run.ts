@@ -89,14 +89,27 @@ export class ScheduleRun implements Continuation {
     return this.#missing > 0 && this.#failure === null
   }
 
-  /** Memory of receives that will never be needed goes back to the caller. */
   #giveUpStep(): void {
-    for (const awaited of this.#step) {
-      const record = awaited as RequestRecord
-      if (record.done) continue
-      record.continuation = null
-      record.cancel()
-    }
+    giveUpStep(this.#step)
     this.#step = []
+  }
+}
+
+/** What the first of them that has failed has failed with; undefined when none has. */
+export function failureOf(step: readonly Awaited<unknown>[]): unknown {
+  for (let i = 0; i < step.length; i++) {
+    const { error } = step[i] as RequestRecord
+    if (error !== undefined) return error
+  }
+  return undefined
+}
+
+/** Memory of receives that will never be needed goes back to the caller. */
+export function giveUpStep(step: readonly Awaited<unknown>[]): void {
+  for (const awaited of step) {
+    const record = awaited as RequestRecord
+    if (record.done) continue
+    record.continuation = null
+    record.cancel()
   }
 }

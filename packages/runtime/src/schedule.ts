@@ -32,6 +32,8 @@ export interface Exchange {
    * `elementType` is given and the message was sent with another.
    */
   receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status>
+  /** A view's memory as bytes; for short arrays without making a view each time the same one is given. */
+  bytesOf(view: ArrayBufferView): Uint8Array
   /** Sends any value, as `Communicator.send` does (typed arrays arrive as their kind). */
   sendValue(value: unknown, dest: number): Awaited<void>
   receiveValue(source: number): Awaited<unknown>

@@ -24,6 +24,10 @@ export class SubExchange implements Exchange {
     return this.#whole.receiveBytes(into, this.#ranks[source] as number, elementType)
   }
 
+  bytesOf(view: ArrayBufferView): Uint8Array {
+    return this.#whole.bytesOf(view)
+  }
+
   sendValue(value: unknown, dest: number): Awaited<void> {
     return this.#whole.sendValue(value, this.#ranks[dest] as number)
   }

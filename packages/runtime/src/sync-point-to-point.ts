@@ -117,6 +117,6 @@ export class SyncPointToPoint {
 
   /** @internal */
   protected run(make: (exchange: Exchange) => Schedule<unknown>, options: WaitOptions | undefined): unknown {
-    return this.communicator.startCollective(make, options).waitSync()
+    return this.communicator.runCollective(make, options)
   }
 }

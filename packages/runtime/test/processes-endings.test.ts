@@ -108,6 +108,12 @@ for (const uid of [undefined, PLAIN_UID]) {
       })
     }
 
+    it('a grandchild that fails ends all of them', async () => {
+      const { stdout, stderr, exitCode } = await run(['--label'], ['generations', '2'])
+      assert.equal(exitCode, 5, stdout + stderr)
+      assert.match(stderr, /child 0 failed: exit code 5/)
+    })
+
     for (const how of ['async', 'sync']) {
       it(`nothing stays when the launcher is killed, ${how}`, async () => {
         const command = new RunningCommand(['run', '-n', '2', script, 'wait', how], options)

@@ -89,6 +89,16 @@ describe('spawn', function () {
     assert.equal(stderr.match(/onecopy:/g)?.length, 1)
   })
 
+  it('can be done again and again, and leaves nothing behind', async () => {
+    const { stdout } = await run(['-n', '2'], ['again'])
+    assert.equal(stdout, 'nothing is left\nnothing is left\n')
+  })
+
+  it('can be done twice at once', async () => {
+    const { stdout } = await run(['-n', '2'], ['twice'])
+    assert.match(stdout, /^\["0","1"\]$/m)
+  })
+
   it('labels what children write', async () => {
     const { stdout } = await run(['-n', '1', '--label'], ['several'])
     for (const line of [/^\[0\] \[\[/m, /^\[child 0\] program a$/m, /^\[child 1\] program b$/m])

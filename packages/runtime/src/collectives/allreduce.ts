@@ -153,9 +153,9 @@ function* bytesByDoubling(
   const { rank, size } = exchange
   const doubling = new Doubling(size)
   const type = itemTypeOf(recv)
-  const recvBytes = bytesOf(recv)
+  const recvBytes = exchange.bytesOf(recv)
   let part = own
-  let partBytes = own === recv ? recvBytes : bytesOf(own)
+  let partBytes = own === recv ? recvBytes : exchange.bytesOf(own)
   if (doubling.handsOver(rank)) {
     yield exchange.sendBytes(partBytes, rank + 1, type)
     const receive = exchange.receiveBytes(recvBytes, rank + 1, type)

@@ -1,4 +1,4 @@
-import { bytesOf, UINT8 } from '../element-type.js'
+import { UINT8 } from '../element-type.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
 import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly } from './choose.js'
@@ -26,7 +26,7 @@ export function bcast<T>(exchange: Exchange, data: T | undefined, root: number):
 export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: number): Schedule<void> {
   checkRoot('bcastInto', root, exchange.size)
   checkView('bcastInto', 'view', view)
-  const bytes = bytesOf(view)
+  const bytes = exchange.bytesOf(view)
   return broadcastsInChain(bytes.length, exchange.size)
     ? bytesDownChain(exchange, bytes, root)
     : bytesDownTree(exchange, bytes, root)

@@ -37,7 +37,7 @@ export function reducesInPieces(byteLength: number, size: number, cuttable: bool
  * Where a rank sends and receives alike, the CPU is what is short, and one copy by the receiver beats the two copies of an
  * eager message sooner than in a ping-pong, where the two overlap.
  */
-const EXCHANGE_ANNOUNCED_BYTES_MIN = Number(process.env.XMIN ?? 8 * 1024 + 1)
+const EXCHANGE_ANNOUNCED_BYTES_MIN = 32 * 1024 + 1
 
 /** Whether a message of this length, sent to a rank while as much is received, is announced and fetched. */
 export function announcesExchange(byteLength: number): boolean {

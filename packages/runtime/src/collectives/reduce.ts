@@ -159,7 +159,7 @@ function* bytesAtRoot(
   const { rank, size } = exchange
   const type = itemTypeOf(own)
   if (recv === null) {
-    yield exchange.sendBytes(bytesOf(own), root, type, size > 2)
+    yield exchange.sendBytes(exchange.bytesOf(own), root, type, size > 2)
     return
   }
   const { length } = own
@@ -201,7 +201,7 @@ function* bytesUpTree(
   let incoming = recv
   for (let distance = 1; distance < size; distance *= 2) {
     if ((place & distance) !== 0) {
-      yield exchange.sendBytes(bytesOf(part), (rank - distance + size) % size, type)
+      yield exchange.sendBytes(exchange.bytesOf(part), (rank - distance + size) % size, type)
       break
     }
     if (place + distance >= size) continue
@@ -209,7 +209,7 @@ function* bytesUpTree(
     if (incoming === null) incoming = out
     if (part === incoming) incoming = newLike(own)
     const child = (rank + distance) % size
-    const receive = exchange.receiveBytes(bytesOf(incoming), child, type)
+    const receive = exchange.receiveBytes(exchange.bytesOf(incoming), child, type)
     yield receive
     expectExactly(collective, receive, own.byteLength)
     op.combineInto(out, part, incoming)
@@ -218,9 +218,9 @@ function* bytesUpTree(
   if (top === root) {
     if (recv !== null) copyInto(recv, part)
   } else if (rank === top) {
-    yield exchange.sendBytes(bytesOf(part), root, type)
+    yield exchange.sendBytes(exchange.bytesOf(part), root, type)
   } else if (recv !== null) {
-    const receive = exchange.receiveBytes(bytesOf(recv), top, type)
+    const receive = exchange.receiveBytes(exchange.bytesOf(recv), top, type)
     yield receive
     expectExactly(collective, receive, recv.byteLength)
   }

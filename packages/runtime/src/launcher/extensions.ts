@@ -63,9 +63,12 @@ export class Extensions {
         this.#open.get(`${rank}:${message.number}`)?.abort()
         break
       case 'line': {
+        if (message.line >= this.#opened) throw new Error(`no line ${message.line}`)
         const line = this.#lines.get(message.line)
-        const member = line?.members.get(rank)
-        if (line === undefined || member === undefined) throw new Error(`no line ${message.line}`)
+        // The other end may have gone a moment ago.
+        if (line === undefined) break
+        const member = line.members.get(rank)
+        if (member === undefined) throw new Error(`line ${message.line} is not this rank's`)
         line.desk.heard(member, message.message)
         break
       }
@@ -102,6 +105,11 @@ export class Extensions {
     return number
   }
 
+  /** Forgets a line that nobody is at the other end of any more. */
+  shut(line: number): void {
+    this.#lines.delete(line)
+  }
+
   async #answer(rank: number, number: number, question: Question): Promise<void> {
     const key = `${rank}:${number}`
     const asked = new AbortController()
@@ -112,7 +120,6 @@ export class Extensions {
     } catch (error) {
       const { code, fields } = describe(error)
       this.#tell(rank, { type: 'declined', number, code, message: (error as Error).message, fields })
-      if (!(error instanceof OnecopyError || error instanceof TypeError || error instanceof RangeError)) throw error
     } finally {
       this.#open.delete(key)
     }
@@ -139,6 +146,7 @@ export class Extensions {
     }
     let child: ChildHandle | null = null
     let forget = (): void => {}
+    let line = -1
     const desk = new BridgeDesk({
       groups: [first, options.size],
       resources,
@@ -150,10 +158,13 @@ export class Extensions {
         if (children.length > 0) child?.startTimedOut(children)
       },
       onParted: () => child?.part(),
-      onOver: () => forget(),
+      onOver: () => {
+        forget()
+        this.shut(line)
+      },
     })
     forget = home.atEnd(() => desk.close())
-    const line = this.open(question.members, desk, 0)
+    line = this.open(question.members, desk, 0)
     child = home.startChild(options, shared, desk, first)
     return line
   }
@@ -172,6 +183,7 @@ export class Extensions {
       signal,
       makeResources: (size) => this.#makeResources(size, settings),
       open: (desk, firstMember) => this.open(members, desk, firstMember),
+      shut: (line) => this.shut(line),
     }
     return verb === 'listen' ? listenForGroup(party) : connectToGroup(party)
   }
@@ -184,7 +196,9 @@ export class Extensions {
 }
 
 function describe(error: unknown): { code: ErrorCode | 'TypeError'; fields: ErrorFields } {
-  if (!(error instanceof OnecopyError)) return { code: 'TypeError', fields: {} }
+  if (error instanceof TypeError || error instanceof RangeError) return { code: 'TypeError', fields: {} }
+  // What the system refuses: no folder, no descriptor, no process.
+  if (!(error instanceof OnecopyError)) return { code: 'ERR_UNAVAILABLE', fields: {} }
   const { name: _, code, ...fields } = error
   return { code, fields }
 }

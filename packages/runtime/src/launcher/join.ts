@@ -38,6 +38,7 @@ export interface JoinParty {
   makeResources(size: number): Promise<BridgeResources>
   /** Opens the lines of this side's ranks, members of the desk's bridge from `firstMember` on; answers their number. */
   open(desk: Desk, firstMember: number): number
+  shut(line: number): void
 }
 
 /**
@@ -139,6 +140,7 @@ async function receive({ line, size }: Visitor, party: JoinParty): Promise<numbe
     throw new OnecopyError('ERR_ABORTED', 'the job is being ended: it can join nobody any more')
   }
   let forget = (): void => {}
+  let number = -1
   const desk = new BridgeDesk({
     groups: [party.size, size],
     resources,
@@ -147,12 +149,13 @@ async function receive({ line, size }: Visitor, party: JoinParty): Promise<numbe
     nameOf: (member) => (member < party.size ? `rank ${member}` : `rank ${member - party.size} of the other job`),
     onOver: () => {
       forget()
+      party.shut(number)
       line.end()
     },
   })
   forget = home.atEnd(() => desk.close())
   line.say({ type: 'welcome', groups: [party.size, size] })
-  const number = party.open(desk, 0)
+  number = party.open(desk, 0)
   seatRemoteGroup(line, desk, party.size, size)
   return number
 }
@@ -228,8 +231,13 @@ function sorryOf(message: object): string {
 
 function enter({ line, groups }: Welcome, party: JoinParty): number {
   const desk = new RemoteDesk(line, groups)
-  line.whenClosed(party.home.atEnd(() => line.destroy()))
-  return party.open(desk, groups[0])
+  const forget = party.home.atEnd(() => line.destroy())
+  const number = party.open(desk, groups[0])
+  line.whenClosed(() => {
+    forget()
+    party.shut(number)
+  })
+  return number
 }
 
 /** Calls `fail` when the ranks give it up or their time is over; answers how to stop that. */

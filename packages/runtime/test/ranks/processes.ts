@@ -1,5 +1,6 @@
 // What ranks, spawned children and joined jobs of the processes-*.test.ts run: `processes.ts <scenario> <words…>`.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { connect, type Intercommunicator, init, listen, OnecopyError, parent } from 'onecopy'
@@ -61,6 +62,18 @@ async function spawnHere(size: number, args: string[], face?: string): Promise<O
 
 async function parents(face?: string): Promise<Others> {
   return new Others((await up) as Intercommunicator, isSyncFace(face))
+}
+
+/** Files that this rank and its launcher have open, once what was ended a moment ago has gone. */
+async function openFiles(): Promise<string> {
+  let last = ''
+  for (let same = 0; same < 5; ) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const counts = [process.pid, process.ppid].map((pid) => fs.readdirSync(`/proc/${pid}/fd`).length)
+    same = counts.join() === last ? same + 1 : 0
+    last = counts.join()
+  }
+  return last
 }
 
 /** What a call fails with, printed for the test. */
@@ -174,6 +187,39 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     if (all.rank === 0) console.log(JSON.stringify(heard))
   },
 
+  /** Bridges that come and go leave nothing behind, neither here nor in the launcher. */
+  async again() {
+    if (isChild) {
+      const others = await parents()
+      await others.send(world.rank, 0)
+      await others.comm.disconnect()
+      return
+    }
+    let before = ''
+    for (let round = 0; round < 8; round++) {
+      const children = await spawnHere(1, ['again'])
+      if (world.rank === 0) await children.recv(0)
+      await children.comm.disconnect()
+      await world.barrier()
+      if (round === 2) before = await openFiles()
+    }
+    const after = await openFiles()
+    console.log(before === after ? 'nothing is left' : `open files before: ${before}, after: ${after}`)
+  },
+
+  /** Two spawns at once, on two communicators. */
+  async twice() {
+    if (isChild) {
+      await (await parents()).send(words[0], 0)
+      return
+    }
+    const [one, two] = [await world.dup(), await world.dup()]
+    const both = await Promise.all([one, two].map((comm, i) => comm.spawn(script, 1, { args: ['twice', String(i)] })))
+    const heard: unknown[] = []
+    for (const comm of both) if (world.rank === 0) heard.push(await new Others(comm, false).recv(0))
+    if (world.rank === 0) console.log(JSON.stringify(heard))
+  },
+
   async bad() {
     await failure('no script', () => world.spawn('/no/such/script.js', 1))
     await failure('no size', () => world.spawn(script, 0))
@@ -190,6 +236,8 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
       const others = await parents()
       await world.barrier()
       if (world.rank === 0) {
+        // not before everybody is out of spawn
+        for (let index = 0; index < others.size; index++) await others.recv(index, 1)
         // matched, so that the end cannot overtake it
         await others.comm.ssend('ready', 0)
         await endBy(how)
@@ -199,6 +247,7 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
       await forever()
     }
     const children = await spawnHere(2, ['child', ...words])
+    await children.send('there', 0, 1)
     if (world.rank === 0) await children.recv(0)
     await failure(`parent ${world.rank}`, () => children.comm.recv(0, 9))
     if (how === 'leave' || words[1] === 'go on') {
@@ -232,6 +281,14 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
       await endBy(how)
     }
     await forever()
+  },
+
+  /** The youngest of some generations ends with code 5. */
+  async generations() {
+    const depth = Number(words[0])
+    if (depth === 0) process.exit(5)
+    const below = await spawnHere(1, ['generations', String(depth - 1)])
+    await below.recv(0)
   },
 
   /** Everybody waits, in a way, until the test ends somebody. */

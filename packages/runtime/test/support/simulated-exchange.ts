@@ -89,6 +89,7 @@ export class SimulatedRanks {
     return {
       rank,
       size: this.size,
+      bytesOf,
       sendBytes: (bytes, dest, elementType = UINT8) => sendRaw(bytes, dest, elementType),
       sendValue: (value, dest) => {
         const elementType = elementTypeOf(value)
