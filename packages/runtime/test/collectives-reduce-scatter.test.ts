@@ -176,6 +176,7 @@ describe(`reduceScatter (ONECOPY_SEED=${SEED})`, () => {
       receiveBytes: never,
       sendValue: never,
       receiveValue: never,
+      bytesOf: never,
     }
     const two = () => new Float64Array(2)
     const one = () => new Float64Array(1)
