@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { isMainThread } from 'node:worker_threads'
 import { OnecopyError } from '@onecopy/transport'
 import type { Communicator } from './communicator.js'

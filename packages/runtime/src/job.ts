@@ -1,5 +1,4 @@
 import os from 'node:os'
-import process from 'node:process'
 import { OnecopyError, type Transport } from '@onecopy/transport'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { WORLD_CONTEXT } from './communicator-base.js'
