@@ -21,6 +21,7 @@ export interface JobRow {
 
 const START_RANKS = 8
 const RING_RANKS = 32
+const DEATH_RANKS = [8, 32]
 
 /** Measures idle CPU, start-up and a ring of more ranks than cores. Never throws: what fails is told in `failures`. */
 export async function measureJobs(quick: boolean): Promise<JobNumbers> {
@@ -37,6 +38,7 @@ export async function measureJobs(quick: boolean): Promise<JobNumbers> {
     if (existsSync('/proc/self/schedstat')) await attempt(`idle rank, ${face}`, () => idle(face, quick ? 500 : 3000))
   }
   await attempt('start-up', () => start(quick ? 1 : 3))
+  for (const size of DEATH_RANKS) await attempt(`death, ${size} ranks`, () => death(size, quick ? 1 : 3))
   for (const face of ['sync', 'async']) await attempt(`ring, ${face}`, () => ring(face, quick ? 2 : 20))
   return { rows, failures }
 }
@@ -66,6 +68,39 @@ async function start(rounds: number): Promise<JobRow> {
     value: `${formatNumber(milliseconds)} ms; ${START_RANKS} bare nodes ${formatNumber(bareMilliseconds)} ms (${ratio} x)`,
     numbers: { milliseconds, bareMilliseconds },
   }
+}
+
+/** From the death of a rank until the job is over: RELIABILITY's T1. Median, because a late launcher is what one fears. */
+async function death(size: number, rounds: number): Promise<JobRow> {
+  const times: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const { file, args } = onecopyRun(size, 'death', [])
+    times.push(await untilOver(file, args))
+  }
+  times.sort((a, b) => a - b)
+  const milliseconds = times[rounds >> 1] as number
+  return {
+    what: `a rank of ${size} is killed: until all are told and the launcher is back`,
+    value: `${formatNumber(milliseconds)} ms`,
+    numbers: { milliseconds },
+  }
+}
+
+/** The milliseconds between the last `dies` that a job prints and its end. */
+function untilOver(file: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 60_000 })
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.once('error', reject)
+    child.once('close', () => {
+      const died = Number([...stdout.matchAll(/^dies (\S+)$/gm)].at(-1)?.[1])
+      if (Number.isNaN(died)) reject(new Error('no rank said that it dies'))
+      else resolve(performance.timeOrigin + performance.now() - died)
+    })
+  })
 }
 
 async function ring(face: string, laps: number): Promise<JobRow> {

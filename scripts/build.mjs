@@ -33,11 +33,10 @@ const ENTRY_POINTS = ['index.js', 'compliance/index.js']
 const BUNDLED = [
   'index.js',
   'compliance/index.js',
-  'deadly-filter-child.js',
   ...['cli', 'doctor-job', 'launch', 'lone-launcher'].map((name) => `launcher/${name}.js`),
 ]
-/** Every rank loads it before everything else: one file, whatever it has in common with others. */
-const BUNDLED_ALONE = ['launcher/boot.js']
+/** Loaded before everything else, or a process of its own: one file each, so that nobody has a chunk more to read. */
+const BUNDLED_ALONE = ['launcher/boot.js', 'deadly-filter-child.js']
 /** Beside dist and as deep, so that `new URL('./x.js', import.meta.url)` finds the same things from both. */
 const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
