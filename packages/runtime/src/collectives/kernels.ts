@@ -42,7 +42,7 @@ function withVectors(loop: Kernel, operation: ElementOperation, elementType: num
   const bytesPerElement = elementType === FLOAT64 ? 8 : 4
   let vectors: Kernel | null = null
   return (out, a, b, length) => {
-    if (!combinesInVectors(length * bytesPerElement)) {
+    if (!combinesInVectors(length * bytesPerElement, bytesPerElement)) {
       loop(out, a, b, length)
       return
     }
