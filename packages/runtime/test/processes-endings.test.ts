@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { bundledScript } from './support/bundle.js'
-import { CleanRoom, until } from './support/clean.js'
+import { CleanRoom } from './support/clean.js'
 import { type CommandOptions, PLAIN_UID, RunningCommand, runCommand } from './support/command.js'
 import { requireUser } from './support/reliability.js'
 
@@ -121,7 +121,7 @@ for (const uid of [undefined, PLAIN_UID]) {
         const pids = room.processes().map(({ pid }) => pid)
         assert.ok(pids.length >= 5, String(pids))
         process.kill(command.pid, 'SIGKILL')
-        await until(() => room.leftovers().length === 0, GONE_MS, 'nothing left')
+        await room.assertClean(GONE_MS)
         await command.ended
       })
 

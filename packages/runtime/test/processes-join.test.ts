@@ -113,7 +113,7 @@ describe('listen and connect', function () {
     const text = fs.readFileSync(path.join(namesFolder(), file), 'utf8')
     process.kill(first.pid, 'SIGKILL')
     await first.ended
-    await until(() => room.leftovers().length === 0, GONE_MS, 'nothing left, not even the name')
+    await room.assertClean(GONE_MS)
     // As if the guardian had been killed as well.
     fs.mkdirSync(namesFolder(), { mode: 0o700 })
     fs.writeFileSync(path.join(namesFolder(), file), text, { mode: 0o600 })
