@@ -7,8 +7,8 @@
  *   npx onecopy run -n 2 examples/spawn.ts 2000000        or, without a launcher:   node examples/spawn.ts
  */
 import { ANY_SOURCE, type Communicator, type Intercommunicator, init, parent, SUM } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
-import { shareOf } from './support/shares.js'
+import { integerArgument } from './support/arguments.ts'
+import { shareOf } from './support/shares.ts'
 
 interface Piece {
   readonly from: number

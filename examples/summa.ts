@@ -8,8 +8,8 @@
  *   npx onecopy run -n 4 examples/summa.ts 512
  */
 import { init, type Request } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
-import { type Share, shareOf } from './support/shares.js'
+import { integerArgument } from './support/arguments.ts'
+import { type Share, shareOf } from './support/shares.ts'
 
 /** Columns of A (rows of B) per panel: enough work between two broadcasts, few enough to overlap. */
 const PANEL = 64

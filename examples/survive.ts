@@ -11,8 +11,8 @@
  * Without the flag a job ends when one of its ranks fails. With it the job's exit code still tells: it is the lost rank's.
  */
 import { type Communicator, init, OnecopyError, SUM } from 'onecopy'
-import { integerArgument } from './support/arguments.js'
-import { shareOf } from './support/shares.js'
+import { integerArgument } from './support/arguments.ts'
+import { shareOf } from './support/shares.ts'
 
 const ROUNDS = 20
 const LOST_IN_ROUND = 10

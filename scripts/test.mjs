@@ -61,10 +61,10 @@ const OWN_TRANSPORTS = ['errors', 'launcher-', 'point-to-point', 'reliability-',
 const FLOORS = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
 const MATRIX_GROUPS = ['runtime', 'examples']
 /**
- * How the names of test files begin that run on a newer Node: type stripping, the launcher, both FFI packages, both
- * transports, CommonJS and values from end to end. What is left is plain JavaScript.
+ * How the names of test files begin that run on a newer Node besides the examples: together they are about type stripping,
+ * the launcher, both FFI packages, both transports, CommonJS and values from end to end. What is left is plain JavaScript.
  */
-const NEWER_NODE = ['examples', 'launcher-run', 'point-to-point-processes']
+const NEWER_NODE = ['launcher-run', 'point-to-point-processes']
 /** Up to how many skipped tests with the same reason are named; more are only counted (the runs above name them all). */
 const TITLES_MAX = 5
 /** How long a mocha process may go on after its last test: what keeps it alive longer is a leak, and a failure. */
@@ -158,7 +158,9 @@ function beginsWith(path, beginnings) {
 }
 
 async function runOnNewerNode(major) {
-  const files = groups.flatMap((group) => group.files).filter((path) => beginsWith(path, NEWER_NODE))
+  const files = groups.flatMap((group) => {
+    return group.name === 'examples' ? group.files : group.files.filter((path) => beginsWith(path, NEWER_NODE))
+  })
   if (files.length === 0) return
   let node
   try {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { linesOf, run } from './support/run-example.js'
+import { linesOf, run } from './support/run-example.ts'
 
 /** Starting ranks takes most of the time, on a busy machine several seconds. */
 const TIMEOUT_MS = 90_000

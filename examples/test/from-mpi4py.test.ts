@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import * as onecopy from 'onecopy'
-import { ROOT, run } from './support/run-example.js'
+import { ROOT, run } from './support/run-example.ts'
 
 interface Snippet {
   readonly heading: string

@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { connect, type Intercommunicator, init, listen, OnecopyError, parent } from 'onecopy'
-import { assertBytes, filledBytes } from '../support/payload.js'
+import { assertBytes, filledBytes } from '../support/payload.ts'
 
 const [scenario = '', ...words] = process.argv.slice(2)
 const script = fileURLToPath(import.meta.url)
