@@ -2,7 +2,7 @@ import { CollectiveExchange } from './collective-exchange.js'
 import type { PointToPoint } from './point-to-point.js'
 import type { RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
-import { failureOf, giveUpStep } from './schedule-run.js'
+import { failureOf, giveUpStep, receivesLeft } from './schedule-run.js'
 
 /**
  * Runs a communicator's collectives for the blocking face: the caller's thread resumes the schedule itself, with no request
@@ -75,7 +75,15 @@ export class BlockingRun {
       wait.step = null
     }
     const failure = failureOf(step)
-    if (failure !== undefined) giveUpStep(step)
+    if (failure === undefined) return failure
+    // not over before the receives that cannot be taken back are: until then the memory is not the user's
+    const left = receivesLeft(step)
+    giveUpStep(step)
+    this.#base.engine.block({
+      get done() {
+        return left.every((receive) => receive.done)
+      },
+    })
     return failure
   }
 }

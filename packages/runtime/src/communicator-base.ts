@@ -8,6 +8,7 @@ import { nextTag, persistentTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from './constants.js'
 import { Group } from './group.js'
 import type { Job } from './job.js'
+import type { Agreed } from './job-link.js'
 import { MatchedMessage } from './matched-message.js'
 import type { Message } from './message.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
@@ -194,7 +195,10 @@ export abstract class CommunicatorBase {
     for (;;) {
       let message: Message<T>
       try {
-        message = await this.recvMessage<T>(source, tag, options)
+        const request = this.recvMessage<T>(source, tag, options)
+        // that everybody has left is how it ends, and no error
+        ;(request as unknown as RequestRecord).fatal = null
+        message = await request
       } catch (error) {
         if (this.#haveLeft(error)) return
         throw error
@@ -374,24 +378,21 @@ export abstract class CommunicatorBase {
   agree(flags = -1): Request<number> {
     this.base.usable()
     if (!Number.isInteger(flags) || flags !== (flags | 0)) throw new TypeError(`flags must be an int32, got ${flags}`)
-    const record = new RequestRecord(this.base.engine)
-    record.mode = VALUE_OF
-    this.agreement(flags, (agreed) => record.complete(agreed.flags))
+    const record = this.agreement(flags, (agreed) => agreed.flags)
     this.base.engine.began(record)
     return record as Request<number>
   }
 
   /** @internal What all living ranks agree on next: the common bits, and who has ended (ranks of the job). */
-  protected agreement(
-    flags: number,
-    done: (agreed: { readonly flags: number; readonly ended: readonly number[] }) => void,
-  ): void {
+  protected agreement(flags: number, result: (agreed: Agreed) => unknown): RequestRecord {
+    const { engine } = this.base
+    const record = new RequestRecord(engine)
+    record.mode = VALUE_OF
     const id = `${this.base.context}:${this.#agreements++}`
-    this.job.link.agree(id, this.#everybody(), flags, (agreed) => {
-      done(agreed)
-      // a schedule that waited for it goes on in the next round, and no frame will start one
-      this.base.engine.wake()
-    })
+    if (engine.expect(record)) {
+      this.job.link.agree(id, this.#everybody(), flags, (agreed) => engine.met(record, result(agreed)))
+    }
+    return record
   }
 
   // --- for subclasses and the sync face
@@ -399,9 +400,7 @@ export abstract class CommunicatorBase {
   /** @internal Starts a collective: checks first, then traffic. */
   startCollective(make: (exchange: Exchange) => Schedule<unknown>, options: WaitOptions = {}): RequestRecord {
     const tag = this.#collectiveTag
-    const record = this.#startAs(tag, make, options, this.#calls?.current ?? null)
-    this.#collectiveTag = nextTag(tag)
-    return record
+    return this.#startAs(tag, make, options, this.#calls?.current ?? null, nextTag(tag))
   }
 
   /** @internal As {@link startCollective}, and blocks until it is over: for the blocking face. */
@@ -445,11 +444,14 @@ export abstract class CommunicatorBase {
     make: (exchange: Exchange) => Schedule<unknown>,
     { signal }: WaitOptions,
     call: Call | null,
+    next = this.#collectiveTag,
   ): RequestRecord {
     this.base.open()
     signal?.throwIfAborted()
     const exchange = this.exchangeFor(tag)
     const schedule = make(exchange)
+    // before it runs: an operation of the user's may call a collective itself
+    this.#collectiveTag = next
     this.base.engine.begin(this.base.context)
     return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), tag)
   }
@@ -462,9 +464,14 @@ export abstract class CommunicatorBase {
   /** @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told. */
   protected run(schedule: Schedule<unknown>, tag: number): RequestRecord {
     const { base } = this
-    const record = base.engine.run(schedule, null, (error) => base.engine.breakOff(base.context + 1, tag, error))
+    const record = base.engine.run(schedule, null, (error) => this.breakOff(tag, error))
     record.setFatal(base.fatal)
     return record
+  }
+
+  /** @internal This rank cannot go on with the collective of this tag. */
+  protected breakOff(tag: number, error: unknown): void {
+    this.base.engine.breakOff(this.base.context + 1, tag, error)
   }
 
   /** @internal */
@@ -492,6 +499,8 @@ export abstract class CommunicatorBase {
   }
 
   #fatal(error: unknown): void {
+    // free() and finalize() end what waits: nothing has failed
+    if (error instanceof OnecopyError && error.code === 'ERR_CLOSED') return
     const reason = error instanceof Error ? error.message : String(error)
     this.job.abort(1, `an error on communicator '${this.name}', whose errhandler is ERRORS_ARE_FATAL: ${reason}`)
   }

@@ -1,6 +1,5 @@
 import { ERROR_CODES, type ErrorCode, OnecopyError } from '@onecopy/transport'
-import { SERVICE_TAG_MIN } from './collectives/tags.js'
-import { ANY_TAG } from './constants.js'
+import { PERSISTENT_TAG_MIN, SERVICE_TAG_MIN } from './collectives/tags.js'
 import type { ContextTable } from './context-table.js'
 import { BROKEN, REVOKE } from './envelope.js'
 import type { Messenger, MessengerConcerns } from './messenger.js'
@@ -23,11 +22,15 @@ interface Broken {
   readonly at: number
 }
 
-/** So many collectives later a broken one's tag may mean another: more than ranks can be apart, less than tags take to return. */
-const BROKEN_FOR = 4096
+/**
+ * So many collectives later a broken one's tag may mean another: more than ranks can be apart, less than tags take to return (see
+ * collectives/tags.ts).
+ */
+const BROKEN_FOR = 2 ** 28
+const BROKEN_FOR_PERSISTENT = 4096
 
 /** Broken collectives remembered per communicator: others are late by a few calls, not by thousands. */
-const BROKEN_MAX = 1024
+const BROKEN_MAX = 16 * 1024
 /** Which code a number on the wire means: the order of the table, the same in every rank of a job. */
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[]
 
@@ -54,7 +57,9 @@ export class CommunicatorStates implements MessengerConcerns {
     state.members = members
     state.onRevoked = onRevoked
     // others were ahead of us
-    if (state.revoked !== null) onRevoked(state.revoked)
+    if (state.revoked === null) return
+    this.messenger.tell(members, [REVOKE, context])
+    onRevoked(state.revoked)
   }
 
   drop(context: number): void {
@@ -82,7 +87,7 @@ export class CommunicatorStates implements MessengerConcerns {
     if (state === undefined) return null
     const isCollective = (context & 1) === 1
     const broken = isCollective ? state.broken.get(tag) : undefined
-    if (broken !== undefined && state.begun - broken.at < BROKEN_FOR) return broken.error
+    if (broken !== undefined && isStill(tag, state.begun - broken.at)) return broken.error
     return isCollective && tag >= SERVICE_TAG_MIN ? null : state.revoked
   }
 
@@ -112,6 +117,8 @@ export class CommunicatorStates implements MessengerConcerns {
     const told = isDeath ? 'ERR_PROC_FAILED' : 'ERR_COLLECTIVE'
     this.#break(context, tag, new OnecopyError(told, 'this rank has given the collective up', { rank: blamed }))
     this.messenger.tell(this.membersOf(context), [BROKEN, context, tag, blamed, CODES.indexOf(told)])
+    // what this rank itself has still posted for it
+    this.onTrouble()
   }
 
   /** A collective begins on `context`. */
@@ -140,18 +147,19 @@ export class CommunicatorStates implements MessengerConcerns {
     state.onRevoked?.(error)
     // everybody passes it on: whoever said it first may be dead by now
     this.messenger.tell(state.members, [REVOKE, context])
-    this.messenger.discardStored(context, ANY_TAG)
+    this.messenger.discardStored(context, () => true)
+    this.messenger.discardStored(context + 1, (tag) => tag < SERVICE_TAG_MIN)
     this.onTrouble()
   }
 
   #break(context: number, tag: number, error: OnecopyError): boolean {
     const { broken, begun } = this.#state(context)
     const known = broken.get(tag)
-    if (known !== undefined && begun - known.at < BROKEN_FOR) return false
+    if (known !== undefined && isStill(tag, begun - known.at)) return false
     this.#isUntroubled = false
     broken.set(tag, { error, at: begun })
     if (broken.size > BROKEN_MAX) broken.delete(broken.keys().next().value as number)
-    this.messenger.discardStored(context, tag)
+    this.messenger.discardStored(context, (other) => other === tag)
     return true
   }
 
@@ -164,4 +172,10 @@ export class CommunicatorStates implements MessengerConcerns {
     }
     return state
   }
+}
+
+/** Whether a tag that was broken so many collectives ago still means the same one. */
+function isStill(tag: number, collectivesAgo: number): boolean {
+  const isPersistent = tag >= PERSISTENT_TAG_MIN && tag < SERVICE_TAG_MIN
+  return collectivesAgo < (isPersistent ? BROKEN_FOR_PERSISTENT : BROKEN_FOR)
 }

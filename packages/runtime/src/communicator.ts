@@ -12,7 +12,7 @@ import { PointToPoint, type WaitOptions } from './point-to-point.js'
 import type { Members } from './processes/bridge.js'
 import type { JoinOptions } from './processes/join.js'
 import type { SpawnOptions, SpawnProgram } from './processes/spawn.js'
-import { type Request, RequestRecord, VALUE_OF } from './request.js'
+import type { Request } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
 import { SubExchange } from './sub-exchange.js'
 import { SyncCommunicator } from './sync-communicator.js'
@@ -27,6 +27,8 @@ type View = ArrayBufferView
 export class Communicator extends CommunicatorBase {
   readonly sync: SyncCommunicator
   #shrinks = 0
+  /** How often each service was called, by its name and who took part. */
+  readonly #served = new Map<string, number>()
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
@@ -355,7 +357,7 @@ export class Communicator extends CommunicatorBase {
     options.signal?.throwIfAborted()
     base.checkTag(tag)
     const ranks = this.#ranksOf(group)
-    const service = groupTag(tag)
+    const service = groupTag(tag, ranks, this.#count(`group ${tag} ${ranks}`))
     const exchange = new SubExchange(this.exchangeFor(service), ranks)
     return this.begun(this.run(this.#created(exchange, group), service), options)
   }
@@ -395,18 +397,23 @@ export class Communicator extends CommunicatorBase {
     base.checkRank(localLeader)
     base.checkTag(tag)
     let bridge: Exchange | null = null
+    let service = -1
     if (this.rank === localLeader) {
       if (!(peer instanceof Communicator)) throw new TypeError('the local leader must give a communicator as peer')
       peer.base.open()
       peer.base.checkRank(remoteLeader)
-      bridge = peer.exchangeFor(joinTag(tag))
+      const [one, other] = [peer.rank, remoteLeader]
+      service = joinTag(tag, one, other, peer.#count(`join ${tag} ${Math.min(one, other)} ${Math.max(one, other)}`))
+      bridge = peer.exchangeFor(service)
     }
     const { job, members, name } = this
     return this.collective((exchange) => {
       const met = meet(exchange, job.contexts, members, localLeader, bridge, remoteLeader)
-      return mapped(met, (meeting) =>
+      const made = mapped(met, (meeting) =>
         this.inherit(Intercommunicator.between(job, meeting, members, `${name} and others`), false),
       )
+      // the other side must not wait for a leader whose own side has failed
+      return service < 0 ? made : telling(made, (error) => base.engine.breakOff(peer!.base.context + 1, service, error))
     }, options)
   }
 
@@ -468,6 +475,12 @@ export class Communicator extends CommunicatorBase {
     return { communicator: this, ranks: this.members }
   }
 
+  #count(service: string): number {
+    const count = this.#served.get(service) ?? 0
+    this.#served.set(service, count + 1)
+    return count
+  }
+
   *#created(exchange: SubExchange, group: Group): Schedule<Communicator | null> {
     if (exchange.rank < 0) return null
     const context = yield* agreeOnContext(exchange, this.job.contexts, group.members)
@@ -498,9 +511,7 @@ export class Communicator extends CommunicatorBase {
   }
 
   *#agreed(flags: number): Schedule<{ readonly flags: number; readonly ended: readonly number[] }> {
-    const record = new RequestRecord(this.base.engine)
-    record.mode = VALUE_OF
-    this.agreement(flags, (agreed) => record.complete(agreed))
+    const record = this.agreement(flags, (agreed) => agreed)
     yield record
     return record.result() as { readonly flags: number; readonly ended: readonly number[] }
   }
@@ -531,6 +542,16 @@ export function communicatorOver(job: Job, context: number, members: readonly nu
   const translated = members.every((member, local) => member === local) ? null : members
   const base = new PointToPoint(job.engine, rank, context, translated, members.length)
   return new Communicator(job, base, name, members)
+}
+
+/** The schedule, with its failure told. */
+function* telling<T>(schedule: Schedule<T>, tell: (error: unknown) => void): Schedule<T> {
+  try {
+    return yield* schedule
+  } catch (error) {
+    tell(error)
+    throw error
+  }
 }
 
 function* mapped<A, B>(schedule: Schedule<A>, map: (value: A) => B): Schedule<B> {

@@ -17,8 +17,8 @@ export class ContextTable {
   readonly #holders: number[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
-  /** By slot: the last generation that was given up here. */
-  readonly #over = new Map<number, number>()
+  /** By slot: the last generations that were given up here. */
+  readonly #over = new Map<number, number[]>()
   /** Given up here, and their minters have not been told. */
   #untold: number[] = []
 
@@ -58,7 +58,12 @@ export class ContextTable {
   /** This rank has given `context` up. */
   freed(context: number): void {
     const pair = context >>> 1
-    this.#over.set(pair % SLOTS, Math.floor(pair / SLOTS))
+    const generations = this.#over.get(pair % SLOTS)
+    if (generations === undefined) this.#over.set(pair % SLOTS, [Math.floor(pair / SLOTS)])
+    else {
+      generations.push(Math.floor(pair / SLOTS))
+      if (generations.length > REMEMBERED_MAX) generations.shift()
+    }
     if (minterOf(context, this.#size) === this.#rank) this.#letGo(context)
     else this.#untold.push(context & ~1)
   }
@@ -66,10 +71,7 @@ export class ContextTable {
   /** Whether `context` has been given up here: what comes on it is late. */
   isOver(context: number): boolean {
     const pair = context >>> 1
-    const last = this.#over.get(pair % SLOTS)
-    if (last === undefined) return false
-    const ahead = (Math.floor(pair / SLOTS) - last + GENERATIONS) % GENERATIONS
-    return ahead === 0 || ahead > GENERATIONS / 2
+    return this.#over.get(pair % SLOTS)?.includes(Math.floor(pair / SLOTS)) === true
   }
 
   /** What `members` (ranks of the job) have to hear of contexts given up here: only what one of them has minted. */
@@ -100,8 +102,9 @@ export class ContextTable {
     const generation = Math.floor((context >>> 1) / SLOTS)
     if (generation !== this.#generations[index] || (this.#holders[index] as number) === 0) return
     if (--(this.#holders[index] as number) > 0) return
-    this.#generations[index] = (generation + 1) % GENERATIONS
-    this.#free.push(index)
+    this.#generations[index] = generation + 1
+    // a number never comes again: a slot whose generations are used up is retired
+    if (generation + 1 < GENERATIONS) this.#free.push(index)
   }
 
   #slot(index: number): number {
@@ -113,8 +116,10 @@ export class ContextTable {
   }
 }
 
-/** Contexts are int32 words; generations outlast any frame that could still be on its way. */
-const GENERATIONS = 256
+/** Contexts are int32 words. */
+const GENERATIONS = 1024
+/** Own past generations that late frames are told by: they are late by a message or two, not by many communicators. */
+const REMEMBERED_MAX = 8
 const SLOTS = 2 ** 30 / GENERATIONS
 
 function minterOf(context: number, size: number): number {

@@ -1,5 +1,6 @@
 import { CollectiveExchange } from './collective-exchange.js'
 import * as across from './collectives/across.js'
+import { bcast } from './collectives/bcast.js'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { CommunicatorBase } from './communicator-base.js'
 import { agreeOnContext, type Meeting, meet } from './communicator-creation.js'
@@ -40,6 +41,12 @@ export class Intercommunicator extends CommunicatorBase {
     this.#remoteMembers = remoteMembers
     this.remoteSize = remoteMembers.length
     this.sync = new SyncIntercommunicator(this, base)
+    // the two halves of this side live and die together
+    base.onRevoked = () => job.engine.revoke(local.base.context)
+    local.base.onRevoked = () => job.engine.revoke(base.context)
+    // others were ahead of us
+    if (local.base.revoked !== null) local.base.onRevoked()
+    if (base.revoked !== null) base.onRevoked()
   }
 
   /** @internal The two groups that have met, as this side sees it. */
@@ -191,6 +198,12 @@ export class Intercommunicator extends CommunicatorBase {
     return sides.includes(SIMILAR) ? SIMILAR : CONGRUENT
   }
 
+  /** @internal The ranks of this side wait for each other as well. */
+  protected override breakOff(tag: number, error: unknown): void {
+    super.breakOff(tag, error)
+    this.base.engine.breakOff(this.#local.base.context + 1, tag, error)
+  }
+
   override free(): void {
     super.free()
     this.#local.free()
@@ -220,9 +233,11 @@ function* meetToMerge(
   theirs: readonly number[],
   high: boolean,
 ): Schedule<{ context: number; order: readonly number[] }> {
-  const saidHere = yield* across.allgatherAcross<boolean>({ local, remote }, high)
-  const theyAreHigh = saidHere.some((said) => said)
-  const weAreFirst = high === theyAreHigh ? Math.min(...ours) < Math.min(...theirs) : theyAreHigh
+  // each side's word is its rank 0's, so that a side which disagrees does so with itself only
+  const weAreHigh = yield* bcast(local, high, 0)
+  const said = yield* across.allgatherAcross<boolean>({ local, remote }, weAreHigh)
+  const theyAreHigh = said[0] === true
+  const weAreFirst = weAreHigh === theyAreHigh ? Math.min(...ours) < Math.min(...theirs) : theyAreHigh
   const order = weAreFirst ? [...ours, ...theirs] : [...theirs, ...ours]
   let minted = -1
   if (weAreFirst) minted = yield* agreedOnSide(local, job, ours, order.length)

@@ -1,6 +1,6 @@
 import { type FrameReceiver, OnecopyError } from '@onecopy/transport'
 import { Arrival } from './arrival.js'
-import { ANY_TAG, PROC_NULL } from './constants.js'
+import { PROC_NULL } from './constants.js'
 import { Delivery } from './delivery.js'
 import { EagerProtocol } from './eager.js'
 import { VALUE } from './element-type.js'
@@ -154,11 +154,11 @@ export class Messenger implements FrameReceiver {
     this.#forget(context)
   }
 
-  /** Lets go of the messages on `context` that nobody will receive, those with `tag` or all. */
-  discardStored(context: number, tag: number): void {
+  /** Lets go of the messages on `context` whose tags nobody will receive. */
+  discardStored(context: number, isUnwanted: (tag: number) => boolean): void {
     const queues = this.queues(context)
     for (const arrival of queues.arrivals()) {
-      if (tag !== ANY_TAG && arrival.tag !== tag) continue
+      if (!isUnwanted(arrival.tag)) continue
       queues.remove(arrival)
       this.#discard(arrival)
     }

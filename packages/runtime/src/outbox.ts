@@ -71,9 +71,12 @@ export class Outbox {
         // noted at once: what follows may throw, and a frame must not go out twice
         link.backlogSent = ++next
         sent++
-        if (frame.request === null) continue
-        if (gone) frame.request.fail(bufferGone(link))
-        else frame.request.complete(undefined)
+        const { request } = frame
+        if (request === null) continue
+        // what has gone out stays in the list for a while, and its request may serve for something else by then
+        frame.request = null
+        if (gone) request.fail(bufferGone(link))
+        else request.complete(undefined)
       }
       if (next === backlog.length) {
         backlog.length = 0

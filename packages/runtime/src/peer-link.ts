@@ -8,7 +8,7 @@ export interface BacklogFrame {
   readonly bytes: Uint8Array
   readonly byteOffset: number
   readonly byteLength: number
-  readonly request: RequestRecord | null
+  request: RequestRecord | null
 }
 
 /** An eager message in several frames that is coming in from one peer: there is at most one per peer. */

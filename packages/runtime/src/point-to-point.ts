@@ -54,6 +54,8 @@ export class PointToPoint {
   freed: OnecopyError | null = null
   /** Set when the communicator is revoked; `closed` is the same then. */
   revoked: OnecopyError | null = null
+  /** Called when it has been revoked: others may have to go with it. */
+  onRevoked: () => void = () => undefined
   /** With ERRORS_ARE_FATAL: what a failed request is told to. */
   fatal: ((error: unknown) => void) | null = null
 
@@ -67,6 +69,7 @@ export class PointToPoint {
     engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world), (error) => {
       this.revoked = error
       this.closed ??= error
+      this.onRevoked()
     })
   }
 

@@ -35,6 +35,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
   readonly #watchers = new Set<Watcher>()
   readonly #ended = new Map<number, PeerEnd>()
+  readonly #expected = new Set<RequestRecord>()
   /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
   #someEnded = false
   #toDrain: PeerEnd[] = []
@@ -230,8 +231,20 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#loop.activate()
   }
 
-  /** Something was completed from outside: sees to it that what goes on with it does. */
-  wake(): void {
+  /** `record` is to be completed from outside, by {@link met}; false, and it has failed, when the job is over. */
+  expect(record: RequestRecord): boolean {
+    if (this.failure !== null) {
+      record.fail(this.failure)
+      return false
+    }
+    this.#expected.add(record)
+    return true
+  }
+
+  /** What an expected record waited for has come; a schedule that goes on with it does so in the next round. */
+  met(record: RequestRecord, value: unknown): void {
+    if (!this.#expected.delete(record)) return
+    record.complete(value)
     this.#loop.activate()
   }
 
@@ -386,6 +399,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
       this.#dropLink(link, error)
     }
     this.messenger.failLocal(error)
+    for (const record of this.#expected) record.fail(error)
+    this.#expected.clear()
     this.#failHopeless()
     if (this.#pending > 0) this.#loop.activate()
   }

@@ -11,6 +11,8 @@ export class ScheduleRun implements Continuation {
   #failure: { readonly error: unknown } | null = null
   #queued = false
   #cancelled = false
+  /** It has failed, and waits for receives only. */
+  #ending: { readonly error: unknown } | null = null
   /** The receive that decides whether the whole can still be given up; null where it always can. */
   readonly #decisive: RequestRecord | null
   readonly #onFailed: ((error: unknown) => void) | null
@@ -31,6 +33,10 @@ export class ScheduleRun implements Continuation {
 
   requestDone(_request: RequestRecord): void {
     this.#missing--
+    if (this.#ending !== null) {
+      if (this.#missing === 0) this.#settle(this.#ending.error)
+      return
+    }
     const failed = _request.error !== undefined && this.#failure === null
     if (failed) this.#failure = { error: _request.error }
     if ((this.#missing > 0 && !failed) || this.#queued) return
@@ -41,7 +47,7 @@ export class ScheduleRun implements Continuation {
   /** Goes on until the schedule waits for something that is not there yet. Never throws. */
   advance(): void {
     this.#queued = false
-    if (this.#record.done) return
+    if (this.#record.done || this.#ending !== null) return
     try {
       for (;;) {
         const failure = this.#failure
@@ -56,11 +62,28 @@ export class ScheduleRun implements Continuation {
         if (this.#waits()) return
       }
     } catch (error) {
-      this.#giveUpStep()
-      if (this.#onFailed !== null) this.#onFailed(error)
-      if (this.#cancelled) this.#record.failCancelled(error)
-      else this.#record.fail(error)
+      this.#failed(error)
     }
+  }
+
+  /** Not over before the receives that can not be taken back are: until then the memory is not the user's. */
+  #failed(error: unknown): void {
+    const left = receivesLeft(this.#step)
+    this.#giveUpStep()
+    if (this.#onFailed !== null) this.#onFailed(error)
+    this.#missing = 0
+    for (const receive of left) {
+      if (receive.done) continue
+      this.#missing++
+      receive.continuation = this
+    }
+    this.#ending = { error }
+    if (this.#missing === 0) this.#settle(error)
+  }
+
+  #settle(error: unknown): void {
+    if (this.#cancelled) this.#record.failCancelled(error)
+    else this.#record.fail(error)
   }
 
   /** Fails with `reason`, unless the message that decides has matched already: `takeBack` tries to take its receive back. */
@@ -102,6 +125,11 @@ export function failureOf(step: readonly Awaited<unknown>[]): unknown {
     if (error !== undefined) return error
   }
   return undefined
+}
+
+/** The receives among them that are not done. */
+export function receivesLeft(step: readonly Awaited<unknown>[]): RequestRecord[] {
+  return step.filter((awaited) => !awaited.done && (awaited as RequestRecord).context >= 0) as RequestRecord[]
 }
 
 /** Memory of receives that will never be needed goes back to the caller. */

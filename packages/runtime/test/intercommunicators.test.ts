@@ -3,7 +3,7 @@ import { AttributeKey } from '../src/attributes.js'
 import type { Communicator } from '../src/communicator.js'
 import { ANY_SOURCE, CONGRUENT, IDENT, PROC_NULL, ROOT, UNEQUAL } from '../src/constants.js'
 import type { Intercommunicator } from '../src/intercommunicator.js'
-import { MAX, SUM } from '../src/operation.js'
+import { MAX, Operation, SUM } from '../src/operation.js'
 import { within } from './support/deadline.js'
 import { simulate } from './support/simulated-job.js'
 
@@ -189,4 +189,30 @@ describe('an intercommunicator', () => {
       assert.equal((await inter.dup()).getAttribute(key), 2)
     })
   })
+
+  for (const shape of SHAPES) {
+    it(`of ${shape[0]} and ${shape[1]}: an operation that throws on one rank holds up nobody`, async () => {
+      await across(shape, async ({ inter, first }) => {
+        const broken = Operation.create<number>(() => {
+          throw new Error('no')
+        })
+        const outcome = inter.allreduce(1, first ? broken : SUM).then(
+          () => 'done',
+          (error: Error) => error.message,
+        )
+        assert.match(await within(outcome, 'the collective'), /done|no|failed in this collective/)
+        assert.equal((await within(inter.allgather(1), 'the next one')).length, inter.remoteSize)
+      })
+    })
+
+    it(`of ${shape[0]} and ${shape[1]}: revoked by one rank, it ends for all, in every phase of a collective`, async () => {
+      await across(shape, async ({ inter, first, local }) => {
+        const copy = await inter.dup()
+        if (first && local.rank === 0) copy.revoke()
+        else await assert.rejects(async () => within(copy.barrier(), 'a barrier'), { code: 'ERR_REVOKED' })
+        assert.throws(() => copy.send(1, 0), { code: 'ERR_REVOKED' })
+        copy.free()
+      })
+    })
+  }
 })

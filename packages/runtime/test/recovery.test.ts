@@ -70,6 +70,20 @@ describe('agree', () => {
     })
   })
 
+  it('fails when the job is over, also what was under way', async () => {
+    const job = await simulateJob(2)
+    const [zero] = job.worlds
+    const copies = await Promise.all(job.worlds.map((world) => world.dup()))
+    const waiting = [
+      assert.rejects(within(zero!.agree(), 'an agreement'), { code: 'ERR_CLOSED' }),
+      assert.rejects(within(copies[0]!.shrink(), 'shrink'), { code: 'ERR_CLOSED' }),
+    ]
+    await turns()
+    await within(job.close(), 'finalize')
+    await Promise.all(waiting)
+    await assert.rejects(within(copies[0]!.agree(), 'an agreement after the end'), { code: 'ERR_CLOSED' })
+  })
+
   it('does not wait for the dead', async () => {
     await withLost(3, [1], async (job, rank) => {
       assert.equal(await job.worlds[rank]!.agree(rank === 0 ? 5 : 7), 5)

@@ -70,11 +70,17 @@ export async function intercommunicatorOver(
 ): Promise<Intercommunicator> {
   const { world } = job
   const firstSize = localFirst ? localSize : world.size - localSize
-  const local = (await world.split(localFirst ? 0 : 1)) as Communicator
-  const inter = await local.createIntercomm(0, local.rank === 0 ? world : null, localFirst ? firstSize : 0)
-  local.free()
-  inter.name = name
-  return inter
+  try {
+    const local = (await world.split(localFirst ? 0 : 1)) as Communicator
+    const inter = await local.createIntercomm(0, local.rank === 0 ? world : null, localFirst ? firstSize : 0)
+    local.free()
+    inter.name = name
+    return inter
+  } catch (error) {
+    // nobody has a handle to disconnect it
+    void job.finalize()
+    throw error
+  }
 }
 
 /** What the root tells the others. */
