@@ -136,6 +136,15 @@ describe('launch', () => {
     })
   })
 
+  it('fails as a whole, and leaves nothing, when the system refuses to start a rank', async () => {
+    const { stream, text } = collector()
+    // longer than the kernel takes one argument
+    const args = ['x'.repeat(200_000)]
+    const { exitCode, error } = await launch({ size: 3, script: behaviour, args, stderr: stream })
+    assert.equal(exitCode, 1, text())
+    assert.match(String(error?.message), /E2BIG/)
+  })
+
   it('ends the job when its signal fires', async () => {
     const controller = new AbortController()
     const stdout = new PassThrough()

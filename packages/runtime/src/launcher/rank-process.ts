@@ -60,7 +60,8 @@ export class RankProcess {
   booted = false
   /** The process that runs the script behind a wrapper; null when there is none, or it cannot be seen from here. */
   wrappedPid: number | null = null
-  readonly #child: ChildProcess
+  /** Null when the system refused to start it. */
+  readonly #child: ChildProcess | null
   readonly #line: Duplex | null
   readonly #events: RankEvents
   #lineOpen = true
@@ -70,18 +71,33 @@ export class RankProcess {
     this.rank = rank
     this.#events = events
     const stdio: StdioOptions = [command.stdin, 'pipe', 'pipe', 'pipe', ...command.descriptors]
-    this.#child = spawn(command.file, command.args, { cwd: command.cwd, env: command.env, stdio, windowsHide: true })
-    this.#child.on('error', (error) => this.#onError(error))
-    this.#child.on('exit', (exitCode, signal) => this.#onExit(exitCode, signal))
-    this.stdout = forward(this.#child.stdout, sinks.stdout, label, 0)
-    this.stderr = forward(this.#child.stderr, sinks.stderr, label, TAIL_BYTES_MAX)
-    this.#line = (this.#child.stdio[LINK_DESCRIPTOR] as Duplex | null | undefined) ?? null
+    this.#child = this.#spawn(command, stdio)
+    // Where descriptors have run out there is a child without streams, and its error comes as an event.
+    this.stdout = forward(this.#child?.stdout ?? null, sinks.stdout, label, 0)
+    this.stderr = forward(this.#child?.stderr ?? null, sinks.stderr, label, TAIL_BYTES_MAX)
+    this.#line = (this.#child?.stdio?.[LINK_DESCRIPTOR] as Duplex | null | undefined) ?? null
     this.#listen()
+  }
+
+  /** What the system refuses is thrown, or comes as an event, by its errno: here it is a rank that has ended either way. */
+  #spawn({ file, args, cwd, env }: RankCommand, stdio: StdioOptions): ChildProcess | null {
+    try {
+      const child = spawn(file, args, { cwd, env, stdio, windowsHide: true })
+      child.on('error', (error) => this.#onError(error))
+      child.on('exit', (exitCode, signal) => this.#onExit(exitCode, signal))
+      return child
+    } catch (error) {
+      this.startError = error as Error
+      this.#exited = true
+      // not from inside the constructor: nobody knows this rank yet
+      setImmediate(() => this.#end())
+      return null
+    }
   }
 
   /** The child's process id; null when it could not be started. */
   get pid(): number | null {
-    return this.#child.pid ?? null
+    return this.#child?.pid ?? null
   }
 
   /** Whether the process ended well: by itself with code 0, or after it had said that it was finished. */
@@ -95,7 +111,7 @@ export class RankProcess {
 
   /** Sends a signal to the child, and to the script's own process behind a wrapper. Never throws. */
   kill(signal: NodeJS.Signals): void {
-    if (!this.#exited) this.#child.kill(signal)
+    if (!this.#exited) this.#child?.kill(signal)
     // The line is open, so the process at its end lives, and the pid is still its own.
     if (this.wrappedPid === null || !this.#lineOpen) return
     try {
@@ -109,7 +125,7 @@ export class RankProcess {
   hangUp(): void {
     this.#line?.destroy()
     // A process that not even SIGKILL ends must not keep the launcher.
-    if (!this.#exited) this.#child.unref()
+    if (!this.#exited) this.#child?.unref()
   }
 
   /** How the process ended, in words. */
@@ -146,7 +162,7 @@ export class RankProcess {
   #hello(pid: number, namespace: string): void {
     this.booted = true
     // Another namespace's pid is a stranger's here.
-    if (namespace === namespaceName() && pid !== this.#child.pid) this.wrappedPid = pid
+    if (namespace === namespaceName() && pid !== this.#child?.pid) this.wrappedPid = pid
   }
 
   #onLineClosed(): void {
@@ -156,7 +172,7 @@ export class RankProcess {
 
   #onError(error: Error): void {
     // A signal that could not be sent comes here too; only a failed start leaves no pid.
-    if (this.#child.pid !== undefined) return
+    if (this.pid !== null) return
     this.startError = error
     this.#exited = true
     this.#end()

@@ -136,9 +136,10 @@ export class RunningJob implements RankEvents, Home {
     }
     const exitCode = 128 + (os.constants.signals[signal] ?? 0)
     const reason = `the launcher got ${signal}`
+    // first, or they would hear of it as of a failure
+    for (const { job } of this.#children) job.interrupt(signal)
     this.#end({ exitCode, signal, failedRank: null, error: new OnecopyError('ERR_ABORTED', reason) })
     this.#broadcast({ type: 'aborted', byRank: -1, exitCode, reason })
-    for (const { job } of this.#children) job.interrupt(signal)
     this.#stop(0)
   }
 
