@@ -186,19 +186,32 @@ describe('listen and connect', function () {
 
   for (const victim of ['a rank', 'the launcher']) {
     it(`goes on when ${victim} of the other job is killed`, async () => {
-      const listening = start(2, ['survive', 'listen', 'z'])
-      const connecting = start(2, ['survive', 'connect', 'z'])
+      const listening = start(2, ['survive', 'listen', 'z', 'stay'])
+      const connecting = start(2, ['survive', 'connect', 'z', 'fall'])
       const [found] = await connecting.printed(/connect ready (\d+)/, 2)
       await listening.printed(/listen ready/, 2)
       process.kill(victim === 'a rank' ? Number(found?.[1]) : connecting.pid, 'SIGKILL')
       await connecting.ended
       await listening.ended
       assert.equal(listening.exitCode, 0, listening.stderr)
-      assert.equal(listening.stdout.match(/^from \d: ERR_PROC_FAILED$/gm)?.length, 4, listening.stdout)
       assert.equal(listening.stdout.match(/^to: ERR_PROC_FAILED$/gm)?.length, 2, listening.stdout)
-      assert.equal(listening.stdout.match(/the listener goes on/g)?.length, 2)
+      assert.equal(listening.stdout.match(/^agreed on 2$/gm)?.length, 2, listening.stdout)
+      assert.equal(listening.stdout.match(/who listens goes on/g)?.length, 2)
     })
   }
+
+  it('goes on, and agrees, when the launcher that coordinates is killed', async () => {
+    const listening = start(2, ['survive', 'listen', 'y', 'fall'])
+    const connecting = start(2, ['survive', 'connect', 'y', 'stay'])
+    await listening.printed(/listen ready/, 2)
+    await connecting.printed(/connect ready/, 2)
+    process.kill(listening.pid, 'SIGKILL')
+    await listening.ended
+    await connecting.ended
+    assert.equal(connecting.exitCode, 0, connecting.stderr)
+    assert.equal(connecting.stdout.match(/^agreed on 2$/gm)?.length, 2, connecting.stdout)
+    assert.equal(connecting.stdout.match(/who connects goes on/g)?.length, 2)
+  })
 })
 
 function entryIn(folder: string): { socket: string } {

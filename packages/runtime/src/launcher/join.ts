@@ -230,13 +230,11 @@ function sorryOf(message: object): string {
 }
 
 function enter({ line, groups }: Welcome, party: JoinParty): number {
-  const desk = new RemoteDesk(line, groups)
+  let number = -1
+  const desk = new RemoteDesk(line, groups, () => party.shut(number))
   const forget = party.home.atEnd(() => line.destroy())
-  const number = party.open(desk, groups[0])
-  line.whenClosed(() => {
-    forget()
-    party.shut(number)
-  })
+  number = party.open(desk, groups[0])
+  line.whenClosed(forget)
   return number
 }
 

@@ -362,20 +362,24 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     await failure('take', () => world.listen(words[0] as string, { timeout: 1 }))
   },
 
-  /** `survive listen|connect <name>`: the one who connects is killed, the other goes on. */
+  /** `survive listen|connect <name> stay|fall`: the one side is killed, the other goes on. */
   async survive() {
-    const [verb, name = ''] = words
+    const [verb, name = '', role] = words
     const comm = await (verb === 'listen' ? world.listen(name) : world.connect(name))
+    const merged = await comm.merge(verb === 'connect')
     const others = new Others(comm, false)
     console.log(`${verb} ready ${process.pid}`)
-    if (verb === 'connect') await forever()
+    if (role === 'fall') await forever()
     for (let index = 0; index < others.size; index++) {
       await failure(`from ${index}`, () => others.comm.recv(index))
     }
     await failure('to', () => others.comm.ssend('x', 0))
+    console.log(`agreed on ${await comm.agree(world.rank + 2)}`)
+    const shrunk = await merged.shrink()
+    assert.deepEqual(await shrunk.allgather(world.rank), await world.allgather(world.rank))
     await comm.disconnect()
     assert.equal((await world.allgather(world.rank)).length, world.size)
-    console.log('the listener goes on')
+    console.log(`who ${verb}s goes on`)
   },
 }
 
