@@ -12,8 +12,8 @@ import { fetchNode } from './fetch-node.mjs'
 const HELP = `npm test -- [group …] [options]
 
   group             transport, transport-cma, transport-pipe, runtime, examples, bench; all of them by default
-  --matrix          runs the tests that travel by whatever is there once more under each of the other ways
-                    (see VARIANTS in scripts/test.mjs): two minutes
+  --matrix          runs the runtime's tests that travel by whatever is there once more under each of the other ways
+                    (see VARIANTS in scripts/test.mjs): five minutes
   --full-matrix     all of the runtime's and the examples' tests under each of them: half an hour
   --only-matrix     the matrix only, not the default way
   --newer-node N    the examples, and what shows a difference between versions of Node (see NEWER_NODE in
@@ -57,9 +57,10 @@ const SAME_EVERYWHERE = [
   'simulated-',
 ]
 /** What the short matrix leaves out besides: these start jobs over several transports themselves. */
-const OWN_TRANSPORTS = ['errors', 'launcher-', 'point-to-point', 'reliability-', 'request']
+const OWN_TRANSPORTS = ['errors', 'launcher-', 'point-to-point', 'processes-', 'reliability-', 'request']
 const FLOORS = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
-const MATRIX_GROUPS = ['runtime', 'examples']
+const MATRIX_GROUPS = ['runtime']
+const FULL_MATRIX_GROUPS = ['runtime', 'examples']
 /**
  * How the names of test files begin that run on a newer Node besides the examples: together they are about type stripping,
  * the launcher, both FFI packages, both transports, CommonJS and values from end to end. What is left is plain JavaScript.
@@ -94,6 +95,7 @@ if (values.help) {
 const groups = chosenGroups(positionals)
 const withMatrix = values.matrix || values['only-matrix'] || values['full-matrix']
 const leftOut = values['full-matrix'] ? SAME_EVERYWHERE : [...SAME_EVERYWHERE, ...OWN_TRANSPORTS]
+const matrixGroups = values['full-matrix'] ? FULL_MATRIX_GROUPS : MATRIX_GROUPS
 const minutes = Number(values.minutes ?? (values['full-matrix'] ? 60 : 18))
 const endsAt = performance.now() + minutes * 60_000
 const folder = mkdtempSync(join(tmpdir(), 'onecopy-tests-'))
@@ -112,7 +114,7 @@ try {
   if (!values['only-matrix']) for (const group of groups) await run(group.name, group.files, {})
   if (withMatrix) {
     for (const { name, env, leftOut: ownLeftOut = [] } of VARIANTS) {
-      for (const group of groups.filter((each) => MATRIX_GROUPS.includes(each.name))) {
+      for (const group of groups.filter((each) => matrixGroups.includes(each.name))) {
         const files = group.files.filter((path) => !beginsWith(path, [...leftOut, ...ownLeftOut]))
         await run(`${group.name}, ${name}`, files, env)
       }
