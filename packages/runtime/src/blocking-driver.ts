@@ -7,12 +7,17 @@ export interface Progressing {
   readonly transports: readonly Transport[]
   /** Where notices about other ranks come from: see `JobLink.pump`. */
   readonly link: { pump(): void }
-  /** One round; answers how much happened. */
-  progress(): number
+  /** One round, which takes that many frames from each transport; answers how much happened. */
+  progress(framesMax: number): number
   /** The thread goes on with something else: what is left to do is the event loop's. */
   handOver(): void
 }
 
+/**
+ * A thread that waits takes one frame at a time and looks whether it may go on: the frame behind is often meant for the receive
+ * that it is about to post, and would be kept as unexpected (two ranks in step, one a little late, stay so: 0.45 us instead of 0.22).
+ */
+const FRAMES_PER_ROUND = 1
 /** Empty rounds before the clock is read: some 5 us of spinning on rings. */
 const ROUNDS_PER_LOOK = 1024
 /** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
@@ -60,7 +65,7 @@ export class BlockingDriver {
     const rounds = this.#crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
     let quiet = 0
     while (quiet < rounds) {
-      if (engine.progress() !== 0) quiet = 0
+      if (engine.progress(FRAMES_PER_ROUND) !== 0) quiet = 0
       else quiet++
       if (until.done) return
     }
@@ -75,7 +80,7 @@ export class BlockingDriver {
     for (;;) {
       let moved = 0
       const count = quiet >= AWAKE_MILLISECONDS ? SLEEPY_ROUNDS : rounds
-      for (let round = 0; round < count && !until.done; round++) moved += engine.progress()
+      for (let round = 0; round < count && !until.done; round++) moved += engine.progress(FRAMES_PER_ROUND)
       if (until.done) return
       const now = performance.now()
       if (moved !== 0) quietSince = now

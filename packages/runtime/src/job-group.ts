@@ -36,10 +36,10 @@ export class JobGroup implements Progressing {
     this.#changed()
   }
 
-  progress(): number {
+  progress(framesMax: number): number {
     const jobs = this.#jobs
     let moved = 0
-    for (let i = 0; i < jobs.length; i++) moved += jobs[i]!.engine.progress()
+    for (let i = 0; i < jobs.length; i++) moved += jobs[i]!.engine.progress(framesMax)
     return moved
   }
 

@@ -9,7 +9,8 @@ import { FAILED, type RequestOwner, RequestRecord } from './request.js'
 import type { Schedule } from './schedule.js'
 import { ScheduleRun } from './schedule-run.js'
 
-const FRAMES_PER_POLL = 16
+/** Frames that a round takes from each transport where nothing is known of who waits for what. */
+const FRAMES_PER_ROUND = 16
 /** Polls that empty a dead peer's ring: far more than any ring holds frames. */
 const DRAIN_POLLS_MAX = 100_000
 
@@ -89,12 +90,12 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     return false
   }
 
-  progress(): number {
+  progress(framesMax = FRAMES_PER_ROUND): number {
     const { transports, messenger } = this
     if (this.#stopped) return 0
     let moved = 0
     try {
-      for (let i = 0; i < transports.length; i++) moved += transports[i]!.poll(messenger, FRAMES_PER_POLL)
+      for (let i = 0; i < transports.length; i++) moved += transports[i]!.poll(messenger, framesMax)
       if (this.#hasExtra || messenger.hasWork || messenger.broken !== null) moved += this.#work()
     } catch (error) {
       this.#broken(error)
@@ -103,7 +104,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
 
   turn(): void {
-    this.#blocking.engine.progress()
+    this.#blocking.engine.progress(FRAMES_PER_ROUND)
     this.#handOver()
   }
 
@@ -358,7 +359,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     for (const transport of this.transports) {
       // first, because it has the transport look where the peer may have left its last frames
       transport.peerGone(end.rank)
-      for (let polls = 0; polls < DRAIN_POLLS_MAX && transport.poll(messenger, FRAMES_PER_POLL) > 0; polls++);
+      for (let polls = 0; polls < DRAIN_POLLS_MAX && transport.poll(messenger, FRAMES_PER_ROUND) > 0; polls++);
     }
     messenger.work()
     this.#ended.set(end.rank, end)
