@@ -1,4 +1,6 @@
 import { CollectiveExchange } from './collective-exchange.js'
+import { type KeptStep, KeptSteps, type MemoryCollective } from './kept-steps.js'
+import { OneStep } from './one-step.js'
 import type { PointToPoint } from './point-to-point.js'
 import type { RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
@@ -12,6 +14,7 @@ export class BlockingRun {
   readonly #base: PointToPoint
   readonly #context: number
   readonly #wait = new StepWait()
+  readonly #kept = new KeptSteps()
   #spare: CollectiveExchange | null = null
 
   constructor(base: PointToPoint, context: number) {
@@ -22,10 +25,42 @@ export class BlockingRun {
   /** The exchange of one call, for {@link run}. */
   open(tag: number): CollectiveExchange {
     // taken while in use: a user's operation may call a collective itself
-    const exchange = this.#spare ?? new CollectiveExchange(this.#base, this.#context, tag, [])
+    const exchange = this.#spare ?? new CollectiveExchange(this.#base, this.#context, tag, true)
     this.#spare = null
     exchange.tag = tag
     return exchange
+  }
+
+  /** A call with these arguments that is laid out already; or null. */
+  kept(collective: MemoryCollective, a: unknown, b: unknown, c: unknown, d: unknown): KeptStep | null {
+    return this.#kept.find(collective, a, b, c, d)
+  }
+
+  /** Runs a call that was laid out before, under the tag of this one. */
+  runKept(kept: KeptStep, tag: number): void {
+    const { exchange, step } = kept
+    exchange.tag = tag
+    kept.busy = true
+    try {
+      this.#runStep(step)
+    } catch (error) {
+      // busy for ever: a record may still be in somebody's hands
+      throw this.#failed(exchange, error)
+    }
+    exchange.recycle()
+    kept.busy = false
+  }
+
+  /** As {@link run}; where the collective is one step on short arrays, it is kept for the next call with these arguments. */
+  runAndKeep(
+    collective: MemoryCollective,
+    args: readonly unknown[],
+    exchange: CollectiveExchange,
+    schedule: Schedule<void>,
+  ): void {
+    this.run(exchange, schedule)
+    if (!(schedule instanceof OneStep)) return
+    if (this.#kept.keep(collective, args, exchange, schedule)) this.#spare = null
   }
 
   /**
@@ -35,17 +70,29 @@ export class BlockingRun {
   run(exchange: CollectiveExchange, schedule: Schedule<unknown>): unknown {
     let result: unknown
     try {
-      result = this.#drive(schedule)
+      result = schedule instanceof OneStep ? this.#runStep(schedule) : this.#drive(schedule)
     } catch (error) {
-      const { engine, fatal } = this.#base
-      engine.breakOff(this.#context, exchange.tag, error)
-      fatal?.(error)
-      throw error
+      throw this.#failed(exchange, error)
     }
     // not after an error: then a record may still be in somebody's hands
     exchange.recycle()
     this.#spare = exchange
     return result
+  }
+
+  #failed(exchange: CollectiveExchange, error: unknown): unknown {
+    const { engine, fatal } = this.#base
+    engine.breakOff(this.#context, exchange.tag, error)
+    fatal?.(error)
+    return error
+  }
+
+  #runStep<T>(step: OneStep<T>): T {
+    const { engine } = this.#base
+    if (engine.failure !== null) throw engine.failure
+    const failure = this.#blockOnAll(step.start())
+    if (failure !== undefined) throw failure
+    return step.finish()
   }
 
   #drive(schedule: Schedule<unknown>): unknown {

@@ -4,8 +4,7 @@ import { ByteViews } from './memory.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
 import { INTO, RequestRecord, VALUE_OF } from './request.js'
-import type { Awaited, Exchange } from './schedule.js'
-import type { Status } from './status.js'
+import type { Arriving, Awaited, Exchange } from './schedule.js'
 
 /** What a send that is out already gives; `error` as a RequestRecord has it. */
 const SENT: Awaited<void> & { readonly error: undefined } = { done: true, error: undefined, result: () => undefined }
@@ -19,20 +18,19 @@ export class CollectiveExchange implements Exchange {
   /** @internal What keeps this call's messages apart. */
   tag: number
   readonly #views: ByteViews | null
-  /** Records for reuse; null when this exchange serves for one call. */
-  readonly #spare: RequestRecord[] | null
-  /** Those of the current call. */
-  readonly #used: RequestRecord[] = []
+  /** Records for reuse, those of the current call first; null when this exchange serves for one call. */
+  readonly #records: (RequestRecord | null)[] | null
+  #taken = 0
 
-  /** With `spare`, records are kept in it from one call to the next: see {@link recycle}. */
-  constructor(base: PointToPoint, context: number, tag: number, spare: RequestRecord[] | null = null) {
+  /** With `reusable`, records are kept from one call to the next: see {@link recycle}. */
+  constructor(base: PointToPoint, context: number, tag: number, reusable = false) {
     this.rank = base.rank
     this.size = base.size
     this.#base = base
     this.#context = context
     this.tag = tag
-    this.#spare = spare
-    this.#views = spare === null ? null : new ByteViews()
+    this.#records = reusable ? [] : null
+    this.#views = reusable ? new ByteViews() : null
   }
 
   bytesOf(view: ArrayBufferView): Uint8Array {
@@ -42,32 +40,34 @@ export class CollectiveExchange implements Exchange {
 
   /** The call is over and nobody has any of its records: they serve again. */
   recycle(): void {
-    const spare = this.#spare!
-    const used = this.#used
-    for (let i = 0; i < used.length && spare.length < SPARE_RECORDS_MAX; i++) {
-      const record = used[i]!
-      // sent and not waited for: it is not ours yet
-      if (!record.done) continue
-      record.renew()
-      record.bytes = null
-      record.context = -1
-      record.elementType = 0
-      spare.push(record)
+    const records = this.#records!
+    for (let i = 0; i < this.#taken; i++) {
+      const record = records[i]!
+      if (record.done) {
+        record.renew()
+        record.bytes = null
+        record.context = -1
+        record.elementType = 0
+      } else {
+        // sent and not waited for: it is not ours yet
+        records[i] = null
+      }
     }
-    used.length = 0
+    this.#taken = 0
+    if (records.length > KEPT_RECORDS_MAX) records.length = KEPT_RECORDS_MAX
   }
 
   sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
     return this.#send(elementType, bytes, NO_PARTS, dest, receiving)
   }
 
-  receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Awaited<Status> {
+  receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Arriving {
     const record = this.#receive(source, INTO)
     record.elementType = elementType
     record.bytes = into
     record.capacity = into.byteLength
     this.#base.engine.receive(record)
-    return record as Awaited<Status>
+    return record as Arriving
   }
 
   sendValue(value: unknown, dest: number): Awaited<void> {
@@ -107,13 +107,15 @@ export class CollectiveExchange implements Exchange {
   }
 
   #record(): RequestRecord {
-    if (this.#spare === null) return new RequestRecord(this.#base.engine)
-    const record = this.#spare.pop() ?? new RequestRecord(this.#base.engine)
-    this.#used.push(record)
+    const records = this.#records
+    if (records === null) return new RequestRecord(this.#base.engine)
+    const record = records[this.#taken] ?? new RequestRecord(this.#base.engine)
+    records[this.#taken] = record
+    this.#taken++
     return record
   }
 }
 
 const NO_PARTS: Uint8Array[] = []
 /** Enough for a step of every algorithm on a few ranks; what is more is made anew. */
-const SPARE_RECORDS_MAX = 16
+const KEPT_RECORDS_MAX = 16

@@ -9,6 +9,7 @@ import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from 
 import { Group } from './group.js'
 import type { Job } from './job.js'
 import type { Agreed } from './job-link.js'
+import type { MemoryCollective } from './kept-steps.js'
 import { MatchedMessage } from './matched-message.js'
 import type { Message } from './message.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
@@ -416,6 +417,37 @@ export abstract class CommunicatorBase {
     this.#collectiveTag = nextTag(tag)
     base.engine.begin(base.context)
     return this.#blocking.run(exchange, call === null ? schedule : checkedFirst(exchange, call, schedule))
+  }
+
+  /**
+   * @internal As {@link runCollective}, for a collective on memory with these arguments: one step on short arrays is kept, and is
+   * not checked and laid out again for the next call with the same ones.
+   */
+  runMemoryCollective(
+    collective: MemoryCollective,
+    a: unknown,
+    b: unknown,
+    c: unknown,
+    d: unknown,
+    options: WaitOptions = {},
+  ): void {
+    const make = collective as (exchange: Exchange, ...args: unknown[]) => Schedule<void>
+    if (this.#calls !== null) {
+      this.runCollective((exchange) => make(exchange, a, b, c, d), options)
+      return
+    }
+    const { base } = this
+    base.open()
+    options.signal?.throwIfAborted()
+    const tag = this.#collectiveTag
+    this.#blocking ??= new BlockingRun(base, base.context + 1)
+    const kept = this.#blocking.kept(collective, a, b, c, d)
+    const exchange = kept?.exchange ?? this.#blocking.open(tag)
+    const schedule = kept?.step ?? make(exchange, a, b, c, d)
+    this.#collectiveTag = nextTag(tag)
+    base.engine.begin(base.context)
+    if (kept !== null) this.#blocking.runKept(kept, tag)
+    else this.#blocking.runAndKeep(collective, [a, b, c, d], exchange, schedule)
   }
 
   /** @internal A collective to be started again and again, under tags of its own. */

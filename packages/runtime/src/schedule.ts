@@ -11,6 +11,12 @@ export interface Awaited<T> {
   result(): T
 }
 
+/** A receive into memory. */
+export interface Arriving extends Awaited<Status> {
+  /** How many bytes have come. Only when it is done and has not failed. */
+  readonly messageBytes: number
+}
+
 /**
  * How a collective's ranks reach each other: point-to-point on the communicator's collective context, under a tag that
  * belongs to this one call (so any number of collectives can be outstanding). Ranks are the communicator's.
@@ -31,7 +37,7 @@ export interface Exchange {
    * Receives raw memory; an exact length is the caller's to check (`Status.byteLength`). Fails with ERR_TYPE when
    * `elementType` is given and the message was sent with another.
    */
-  receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status>
+  receiveBytes(into: Uint8Array, source: number, elementType?: number): Arriving
   /** A view's memory as bytes; for short arrays without making a view each time the same one is given. */
   bytesOf(view: ArrayBufferView): Uint8Array
   /** Sends any value, as `Communicator.send` does (typed arrays arrive as their kind). */
@@ -49,4 +55,8 @@ export interface Exchange {
  *   yield [exchange.sendBytes(NOTHING, other), exchange.receiveBytes(NOTHING, other)]
  * }
  */
-export type Schedule<T> = Generator<Awaited<unknown> | readonly Awaited<unknown>[], T, void>
+export interface Schedule<T> extends Iterable<Awaited<unknown> | readonly Awaited<unknown>[], T, void> {
+  next(): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T>
+  throw(error: unknown): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T>
+  [Symbol.iterator](): Schedule<T>
+}

@@ -1,5 +1,4 @@
-import type { Awaited, Exchange } from './schedule.js'
-import type { Status } from './status.js'
+import type { Arriving, Awaited, Exchange } from './schedule.js'
 
 /** Some ranks of an exchange, numbered anew: what a schedule needs that only they take part in. */
 export class SubExchange implements Exchange {
@@ -20,7 +19,7 @@ export class SubExchange implements Exchange {
     return this.#whole.sendBytes(bytes, this.#ranks[dest] as number, elementType, receiving)
   }
 
-  receiveBytes(into: Uint8Array, source: number, elementType?: number): Awaited<Status> {
+  receiveBytes(into: Uint8Array, source: number, elementType?: number): Arriving {
     return this.#whole.receiveBytes(into, this.#ranks[source] as number, elementType)
   }
 

@@ -3,6 +3,7 @@ import type { Communicator } from './communicator.js'
 import type { IN_PLACE, UNDEFINED } from './constants.js'
 import type { Group } from './group.js'
 import type { Intercommunicator } from './intercommunicator.js'
+import type { MemoryCollective } from './kept-steps.js'
 import type { Operation } from './operation.js'
 import type { PointToPoint, WaitOptions } from './point-to-point.js'
 import { SyncPointToPoint } from './sync-point-to-point.js'
@@ -21,7 +22,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.3 */
   barrier(options?: WaitOptions): void {
-    this.run((exchange) => collectives.barrier(exchange), options)
+    this.#onMemory(collectives.barrier, undefined, undefined, undefined, undefined, options)
   }
 
   /** @see MPI 4.1, 6.4 */
@@ -31,7 +32,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.4 */
   bcastInto(view: View, root = 0, options?: WaitOptions): void {
-    this.run((exchange) => collectives.bcastInto(exchange, view, root), options)
+    this.#onMemory(collectives.bcastInto, view, root, undefined, undefined, options)
   }
 
   /** @see MPI 4.1, 6.5 */
@@ -68,8 +69,8 @@ export class SyncCommunicator extends SyncPointToPoint {
   }
 
   /** @see MPI 4.1, 6.7 */
-  allgatherInto(send: View | typeof IN_PLACE, recv: View, options: collectives.Layout & WaitOptions = {}): void {
-    this.run((exchange) => collectives.allgatherInto(exchange, send, recv, options), options)
+  allgatherInto(send: View | typeof IN_PLACE, recv: View, options?: collectives.Layout & WaitOptions): void {
+    this.#onMemory(collectives.allgatherInto, send, recv, options, undefined, options)
   }
 
   /** @see MPI 4.1, 6.8 */
@@ -78,8 +79,8 @@ export class SyncCommunicator extends SyncPointToPoint {
   }
 
   /** @see MPI 4.1, 6.8 */
-  alltoallInto(send: View | typeof IN_PLACE, recv: View, options: collectives.ExchangeLayout & WaitOptions = {}): void {
-    this.run((exchange) => collectives.alltoallInto(exchange, send, recv, options), options)
+  alltoallInto(send: View | typeof IN_PLACE, recv: View, options?: collectives.ExchangeLayout & WaitOptions): void {
+    this.#onMemory(collectives.alltoallInto, send, recv, options, undefined, options)
   }
 
   /** @see MPI 4.1, 6.9 */
@@ -89,7 +90,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.9 */
   reduceInto(send: View | typeof IN_PLACE, recv: View | null, op: Operation, root = 0, options?: WaitOptions): void {
-    this.run((exchange) => collectives.reduceInto(exchange, send, recv, op, root), options)
+    this.#onMemory(collectives.reduceInto, send, recv, op, root, options)
   }
 
   /** @see MPI 4.1, 6.9.6 */
@@ -99,7 +100,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.9.6 */
   allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): void {
-    this.run((exchange) => collectives.allreduceInto(exchange, send, recv, op), options)
+    this.#onMemory(collectives.allreduceInto, send, recv, op, undefined, options)
   }
 
   /** @see MPI 4.1, 6.11.1 */
@@ -186,5 +187,16 @@ export class SyncCommunicator extends SyncPointToPoint {
   /** A communicator of the ranks that live. @see ULFM, MPIX_Comm_shrink */
   shrink(): Communicator {
     return this.#communicator.shrink().waitSync()
+  }
+
+  #onMemory(
+    collective: MemoryCollective,
+    a: unknown,
+    b: unknown,
+    c: unknown,
+    d: unknown,
+    options: WaitOptions | undefined,
+  ): void {
+    this.#communicator.runMemoryCollective(collective, a, b, c, d, options)
   }
 }

@@ -1,7 +1,7 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import { OneStep } from '../one-step.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
 import { allgatherAlgorithm, allgathersDirectly, goesDirectly } from './choose.js'
@@ -53,13 +53,20 @@ export function allgatherInto(
   return collected(exchange, bytesOf(send), blocks)
 }
 
-function* collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
-  const { rank, size } = exchange
-  const algorithm = allgatherAlgorithm(blocks.even ? blocks.bytes.length : Number.POSITIVE_INFINITY, size)
-  if (algorithm === 'direct' || algorithm === 'ring') {
-    yield* blocksToAll(exchange, 'allgatherInto', blocks, own)
-    return
-  }
+function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
+  const algorithm = allgatherAlgorithm(blocks.even ? blocks.bytes.length : Number.POSITIVE_INFINITY, exchange.size)
+  return algorithm === 'direct' || algorithm === 'ring'
+    ? blocksToAll(exchange, 'allgatherInto', blocks, own)
+    : inSteps(exchange, algorithm, own, blocks)
+}
+
+function* inSteps(
+  exchange: Exchange,
+  algorithm: 'doubling' | 'bruck',
+  own: Uint8Array | null,
+  blocks: Blocks,
+): Schedule<void> {
+  const { rank } = exchange
   if (own !== null) blocks.of(rank).set(own)
   if (algorithm === 'doubling') yield* blocksByDoubling(exchange, blocks)
   else yield* blocksByBruck(exchange, blocks)
@@ -138,47 +145,52 @@ function* blocksByBruck(exchange: Exchange, blocks: Blocks): Schedule<void> {
  * there (memory that has just been written lies in this CPU's cache, and is slow to read for the others), and copied while
  * messages are under way.
  */
-export function* blocksToAll(
+export function blocksToAll(
   exchange: Exchange,
   collective: string,
   blocks: Blocks,
   own: Uint8Array | null,
 ): Schedule<void> {
-  const { rank, size } = exchange
+  const { size } = exchange
   let total = 0
   for (let source = 0; source < size; source++) total += blocks.byteLength(source)
   const type = pieceTypeOf(UINT8, total)
-  if (size === 1) {
-    if (own !== null) blocks.of(rank).set(own)
-  } else if (goesDirectly(size)) {
-    yield* blocksDirectly(exchange, collective, blocks, own, type)
-  } else {
-    yield* blocksAroundRing(exchange, collective, blocks, own, type)
-  }
+  return goesDirectly(size)
+    ? blocksDirectly(exchange, collective, blocks, own, type)
+    : blocksAroundRing(exchange, collective, blocks, own, type)
 }
 
 /** Every rank sends its block to every other; each begins with its right neighbour, so that no rank is everyone's next. */
-export function* blocksDirectly(
+export function blocksDirectly(
   exchange: Exchange,
   collective: string,
   blocks: Blocks,
   own: Uint8Array | null,
   type: number,
-): Schedule<void> {
+): OneStep<void> {
   const { rank, size } = exchange
+  const places = Array.from({ length: size }, (_, source) => blocks.of(source))
+  const outgoing = own ?? places[rank]!
   const waits: Awaited<unknown>[] = []
-  const outgoing = own ?? blocks.of(rank)
-  for (let step = 1; step < size; step++) waits.push(exchange.sendBytes(outgoing, (rank + step) % size, type, true))
-  for (let step = 1; step < size; step++) {
-    const source = (rank - step + size) % size
-    waits.push(exchange.receiveBytes(blocks.of(source), source, type))
-  }
-  if (own !== null) blocks.of(rank).set(own)
-  yield waits
-  for (let step = 1; step < size; step++) {
-    const receive = waits[size - 2 + step] as Awaited<Status>
-    expectExactly(collective, receive, blocks.byteLength((rank - step + size) % size))
-  }
+  return new OneStep(
+    () => {
+      for (let step = 1; step < size; step++) {
+        waits[step - 1] = exchange.sendBytes(outgoing, (rank + step) % size, type, true)
+      }
+      for (let step = 1; step < size; step++) {
+        const source = (rank - step + size) % size
+        waits[size - 2 + step] = exchange.receiveBytes(places[source]!, source, type)
+      }
+      if (own !== null) places[rank]!.set(own)
+      return waits
+    },
+    () => {
+      for (let step = 1; step < size; step++) {
+        const source = (rank - step + size) % size
+        expectExactly(collective, waits[size - 2 + step] as Arriving, places[source]!.length)
+      }
+    },
+  )
 }
 
 /** In every step a rank sends on to the right what it received from the left in the step before. */

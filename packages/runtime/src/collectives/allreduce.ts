@@ -1,7 +1,8 @@
 import type { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
+import { OneStep } from '../one-step.js'
 import type { Operation } from '../operation.js'
-import type { Exchange, Schedule } from '../schedule.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { blocksDirectly, blocksToAll } from './allgather.js'
 import { checkContribution, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
@@ -51,8 +52,11 @@ function reduction(
   recv: TypedArray,
 ): Schedule<void> {
   if (allreducesDirectly(recv.byteLength, exchange.size)) return bytesDirectly(exchange, collective, op, own, recv)
-  return reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)
-    ? bytesInPieces(exchange, collective, op, own, recv)
+  if (reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)) {
+    return bytesInPieces(exchange, collective, op, own, recv)
+  }
+  return exchange.size === 2
+    ? bytesOfTwo(exchange, collective, op, own, recv)
     : bytesByDoubling(exchange, collective, op, own, recv)
 }
 
@@ -68,8 +72,36 @@ function* bytesInPieces(
   yield* blocksToAll(exchange, collective, pieces.blocksOf(recv), null)
 }
 
+/** Doubling's one step. */
+function bytesOfTwo(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
+  const other = 1 - exchange.rank
+  const type = itemTypeOf(recv)
+  const incoming = own === recv ? newLike(recv) : recv
+  const ownBytes = bytesOf(own)
+  const incomingBytes = bytesOf(incoming)
+  const [first, second] = other === 1 ? [own, incoming] : [incoming, own]
+  const waits: Awaited<unknown>[] = []
+  return new OneStep(
+    () => {
+      waits[0] = exchange.sendBytes(ownBytes, other, type, true)
+      waits[1] = exchange.receiveBytes(incomingBytes, other, type)
+      return waits
+    },
+    () => {
+      expectExactly(collective, waits[1] as Arriving, incomingBytes.length)
+      op.combineInto(recv, first, second)
+    },
+  )
+}
+
 /** Everyone gets everyone's, and combines all of it in rank order. */
-function* bytesDirectly(
+function bytesDirectly(
   exchange: Exchange,
   collective: string,
   op: Operation,
@@ -80,12 +112,13 @@ function* bytesDirectly(
   const { length } = recv
   const parts = newLike(recv, size * length)
   const blocks = new Blocks(parts, size, null, null)
-  yield* blocksDirectly(exchange, collective, blocks, bytesOf(own), itemTypeOf(recv))
-  let part = parts.subarray(0, length)
-  for (let source = 1; source < size; source++) {
-    op.combineInto(recv, part, parts.subarray(source * length, (source + 1) * length))
-    part = recv
-  }
+  const arrays = Array.from({ length: size }, (_, source) => parts.subarray(source * length, (source + 1) * length))
+  const gathered = blocksDirectly(exchange, collective, blocks, bytesOf(own), itemTypeOf(recv))
+  return new OneStep(gathered.start, () => {
+    gathered.finish()
+    op.combineInto(recv, arrays[0]!, arrays[1]!)
+    for (let source = 2; source < size; source++) op.combineInto(recv, recv, arrays[source]!)
+  })
 }
 
 /**

@@ -1,10 +1,10 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, bytesPerElement, elementTypeName, UINT8 } from '../element-type.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import { OneStep } from '../one-step.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
 import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
-import { ALLTOALL_PEERS_MAX } from './choose.js'
+import { ALLTOALL_PEERS_MAX, goesDirectly } from './choose.js'
 import { type ElementKind, elementTypesOf } from './element-kinds.js'
 import { expectExactly } from './messages.js'
 
@@ -78,7 +78,9 @@ export function alltoallInto(
         `${elementTypeName(received)} in recv`,
     )
   }
-  return blocksExchanged(exchange, sending, receiving)
+  return goesDirectly(size)
+    ? blocksExchangedAtOnce(exchange, sending, receiving)
+    : blocksExchanged(exchange, sending, receiving)
 }
 
 /** One side of an exchange: its blocks, and what the elements of each are. */
@@ -129,10 +131,34 @@ function* valuesExchanged(exchange: Exchange, values: readonly unknown[]): Sched
   return result
 }
 
+function blocksExchangedAtOnce(exchange: Exchange, sending: ExchangeSide, receiving: ExchangeSide): Schedule<void> {
+  const { rank, size } = exchange
+  const from = Array.from({ length: size }, (_, dest) => sending.blocks.of(dest))
+  const into = Array.from({ length: size }, (_, source) => receiving.blocks.of(source))
+  const waits: Awaited<unknown>[] = []
+  return new OneStep(
+    () => {
+      for (let step = 1; step < size; step++) {
+        const dest = (rank + step) % size
+        const source = (rank - step + size) % size
+        waits[step - 1] = exchange.receiveBytes(into[source]!, source, receiving.typeOf(source))
+        waits[size - 2 + step] = exchange.sendBytes(from[dest]!, dest, sending.typeOf(dest), true)
+      }
+      // while messages are under way
+      into[rank]!.set(from[rank]!)
+      return waits
+    },
+    () => {
+      for (let step = 1; step < size; step++) {
+        expectExactly('alltoallInto', waits[step - 1] as Arriving, into[(rank - step + size) % size]!.length)
+      }
+    },
+  )
+}
+
 function* blocksExchanged(exchange: Exchange, sending: ExchangeSide, receiving: ExchangeSide): Schedule<void> {
   const { rank, size } = exchange
   const [from, into] = [sending.blocks, receiving.blocks]
-  if (size === 1) into.of(rank).set(from.of(rank))
   for (let first = 1; first < size; first += ALLTOALL_PEERS_MAX) {
     const end = Math.min(first + ALLTOALL_PEERS_MAX, size)
     const waits: Awaited<unknown>[] = []
@@ -148,7 +174,7 @@ function* blocksExchanged(exchange: Exchange, sending: ExchangeSide, receiving: 
     if (first === 1) into.of(rank).set(from.of(rank))
     yield waits
     for (let step = first; step < end; step++) {
-      const receive = waits[2 * (step - first)] as Awaited<Status>
+      const receive = waits[2 * (step - first)] as Arriving
       expectExactly('alltoallInto', receive, into.byteLength((rank - step + size) % size))
     }
   }

@@ -1,3 +1,4 @@
+import { OneStep } from '../one-step.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import { goesDirectly } from './choose.js'
 import { NOTHING } from './messages.js'
@@ -8,15 +9,27 @@ import { NOTHING } from './messages.js'
  * @see MPI 4.1, 6.3
  * @see Hensgen, Finkel, Manber: Two algorithms for barrier synchronization (1988)
  */
-export function* barrier(exchange: Exchange): Schedule<void> {
+export function barrier(exchange: Exchange): Schedule<void> {
+  return goesDirectly(exchange.size) ? eachToEach(exchange) : byDissemination(exchange)
+}
+
+function eachToEach(exchange: Exchange): Schedule<void> {
   const { rank, size } = exchange
-  if (goesDirectly(size)) {
-    const waits: Awaited<unknown>[] = []
-    for (let step = 1; step < size; step++) waits.push(exchange.sendBytes(NOTHING, (rank + step) % size))
-    for (let step = 1; step < size; step++) waits.push(exchange.receiveBytes(NOTHING, (rank - step + size) % size))
-    yield waits
-    return
-  }
+  const waits: Awaited<unknown>[] = []
+  return new OneStep(
+    () => {
+      for (let step = 1; step < size; step++) {
+        waits[step - 1] = exchange.sendBytes(NOTHING, (rank + step) % size)
+        waits[size - 2 + step] = exchange.receiveBytes(NOTHING, (rank - step + size) % size)
+      }
+      return waits
+    },
+    () => undefined,
+  )
+}
+
+function* byDissemination(exchange: Exchange): Schedule<void> {
+  const { rank, size } = exchange
   for (let distance = 1; distance < size; distance *= 2) {
     const send = exchange.sendBytes(NOTHING, (rank + distance) % size)
     yield [send, exchange.receiveBytes(NOTHING, (rank - distance + size) % size)]

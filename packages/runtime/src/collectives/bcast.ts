@@ -1,5 +1,6 @@
 import { UINT8 } from '../element-type.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
+import { OneStep } from '../one-step.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
 import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly } from './choose.js'
 import { expectExactly, expectPreamble, preamble } from './messages.js'
@@ -27,6 +28,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   checkRoot('bcastInto', root, exchange.size)
   checkView('bcastInto', 'view', view)
   const bytes = exchange.bytesOf(view)
+  if (goesDirectly(exchange.size)) return bytesFromRoot(exchange, bytes, root)
   return broadcastsInChain(bytes.length, exchange.size)
     ? bytesDownChain(exchange, bytes, root)
     : bytesDownTree(exchange, bytes, root)
@@ -49,25 +51,41 @@ function* valueDownTree(exchange: Exchange, data: unknown, root: number): Schedu
   return value
 }
 
+function bytesFromRoot(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
+  const { rank, size } = exchange
+  // with one receiver both ends copy; several fetch at the same time, and wait for nobody
+  const several = size > 2
+  const waits: Awaited<unknown>[] = []
+  return rank === root
+    ? new OneStep(
+        () => {
+          for (let step = 1; step < size; step++) {
+            waits[step - 1] = exchange.sendBytes(bytes, (rank + step) % size, UINT8, several)
+          }
+          return waits
+        },
+        () => undefined,
+      )
+    : new OneStep(
+        () => {
+          waits[0] = exchange.receiveBytes(bytes, root)
+          return waits
+        },
+        () => expectExactly('bcastInto', waits[0] as Arriving, bytes.length),
+      )
+}
+
 function* bytesDownTree(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
   const { rank, size } = exchange
   const place = (rank - root + size) % size
-  const isFlat = goesDirectly(size)
   if (place !== 0) {
-    const receive = exchange.receiveBytes(bytes, isFlat ? root : parentOf(place, root, size))
+    const receive = exchange.receiveBytes(bytes, parentOf(place, root, size))
     yield receive
     expectExactly('bcastInto', receive, bytes.length)
-    if (isFlat) return
   }
-  // with one receiver both ends copy; several fetch at the same time, and wait for nobody
-  const several = size > 2
   const sends: Awaited<void>[] = []
-  if (isFlat) {
-    for (let step = 1; step < size; step++) sends.push(exchange.sendBytes(bytes, (rank + step) % size, UINT8, several))
-  } else {
-    for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
-      if (place + distance < size) sends.push(exchange.sendBytes(bytes, (rank + distance) % size, UINT8, several))
-    }
+  for (let distance = childDistance(place, size); distance > 0; distance >>>= 1) {
+    if (place + distance < size) sends.push(exchange.sendBytes(bytes, (rank + distance) % size, UINT8, true))
   }
   if (sends.length > 0) yield sends
 }

@@ -62,9 +62,9 @@ export function goesDirectly(size: number): boolean {
   return size <= DIRECT_RANKS_MAX
 }
 
-/** Whether the root of a short reduction gets everybody's contribution. With two ranks the tree is the same one step. */
+/** Whether the root of a short reduction gets everybody's contribution. */
 export function combinesAtRoot(size: number): boolean {
-  return size > 2 && goesDirectly(size)
+  return goesDirectly(size)
 }
 
 /** From here on the bytes that all send to all in a short reduction cost more than the steps of doubling. */

@@ -1,7 +1,6 @@
 import { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkRoot, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
 import { expectExactly } from './messages.js'
@@ -83,7 +82,7 @@ function* bytesToRoot(exchange: Exchange, bytes: Uint8Array, root: number): Sche
 
 function* blocksAtRoot(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
   const { rank, size } = exchange
-  const receives: Awaited<Status>[] = []
+  const receives: Arriving[] = []
   for (let source = 0; source < size; source++) {
     if (source !== rank) receives.push(exchange.receiveBytes(blocks.of(source), source))
   }

@@ -1,6 +1,5 @@
 import { OnecopyError } from '@onecopy/transport'
-import type { Awaited } from '../schedule.js'
-import type { Status } from '../status.js'
+import type { Arriving } from '../schedule.js'
 
 /** A message without content: that it came is all. */
 export const NOTHING = new Uint8Array(0)
@@ -9,16 +8,15 @@ export const NOTHING = new Uint8Array(0)
  * Checks that a completed receive brought exactly `byteLength` bytes. Longer messages have failed already.
  * @throws OnecopyError what the receive failed with; ERR_TRUNCATE when the message was shorter.
  */
-export function expectExactly(collective: string, receive: Awaited<Status>, byteLength: number): void {
+export function expectExactly(collective: string, receive: Arriving, byteLength: number): void {
+  if (receive.messageBytes === byteLength) return
   const status = receive.result()
-  if (status.byteLength !== byteLength) {
-    throw new OnecopyError(
-      'ERR_TRUNCATE',
-      `${collective}: ${status.byteLength} bytes came from rank ${status.source} where this rank expects ${byteLength}; ` +
-        'the lengths (and counts) that the ranks give must fit together',
-      { source: status.source },
-    )
-  }
+  throw new OnecopyError(
+    'ERR_TRUNCATE',
+    `${collective}: ${status.byteLength} bytes came from rank ${status.source} where this rank expects ${byteLength}; ` +
+      'the lengths (and counts) that the ranks give must fit together',
+    { source: status.source },
+  )
 }
 
 /**

@@ -1,7 +1,6 @@
 import { bytesOf, pieceTypeOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
 import { goesDirectly } from './choose.js'
@@ -98,7 +97,7 @@ function* piecesDirectly(
   const out = place ?? incoming[0]!
   let partial = mine
   for (let step = 1; step < size; step++) {
-    expectExactly(collective, waits[size - 2 + step] as Awaited<Status>, mine.byteLength)
+    expectExactly(collective, waits[size - 2 + step] as Arriving, mine.byteLength)
     operation.combineInto(out, partial, incoming[step - 1]!)
     partial = out
   }

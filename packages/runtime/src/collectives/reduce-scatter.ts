@@ -2,8 +2,7 @@ import { OnecopyError } from '@onecopy/transport'
 import { IN_PLACE } from '../constants.js'
 import { bytesOf, elementTypeName } from '../element-type.js'
 import type { Operation } from '../operation.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkArray, checkOperation, checkSameKind, checkValues } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { wholeNumbers } from './blocks.js'
@@ -244,7 +243,7 @@ function* blocksPairwise(
     yield waits
     for (let step = first; step < end; step++) {
       const part = incoming[step - first]!
-      expectExactly(collective, waits[2 * (step - first)] as Awaited<Status>, part.byteLength)
+      expectExactly(collective, waits[2 * (step - first)] as Arriving, part.byteLength)
       if (op.commutative || rank + step < size) {
         op.combineInto(out, above, part)
         above = out

@@ -1,8 +1,8 @@
 import type { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
+import { OneStep } from '../one-step.js'
 import type { Operation } from '../operation.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import type { Status } from '../status.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { combinesAtRoot, reducesInPieces } from './choose.js'
@@ -89,7 +89,7 @@ function* bytesInPieces(
     return
   }
   const blocks = pieces.blocksOf(recv)
-  const receives: Awaited<Status>[] = []
+  const receives: Arriving[] = []
   for (let source = 0; source < size; source++) {
     if (source !== rank) receives.push(exchange.receiveBytes(blocks.of(source), source, type))
   }
@@ -148,7 +148,7 @@ function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: n
 }
 
 /** The root gets every array, and combines them in rank order. */
-function* bytesAtRoot(
+function bytesAtRoot(
   exchange: Exchange,
   collective: string,
   op: Operation,
@@ -158,29 +158,50 @@ function* bytesAtRoot(
 ): Schedule<void> {
   const { rank, size } = exchange
   const type = itemTypeOf(own)
+  const waits: Awaited<unknown>[] = []
   if (recv === null) {
-    yield exchange.sendBytes(exchange.bytesOf(own), root, type, size > 2)
-    return
+    const bytes = bytesOf(own)
+    return new OneStep(
+      () => {
+        waits[0] = exchange.sendBytes(bytes, root, type, size > 2)
+        return waits
+      },
+      () => undefined,
+    )
   }
-  const { length } = own
-  const parts = newLike(own, (size - 1) * length)
-  const receives: Awaited<Status>[] = []
-  const arrays: TypedArray[] = []
-  for (let source = 0; source < size; source++) {
-    const at = receives.length * length
-    arrays.push(source === rank ? own : parts.subarray(at, at + length))
-    if (source !== rank) receives.push(exchange.receiveBytes(bytesOf(arrays[source]!), source, type))
-  }
-  if (receives.length > 0) yield receives
-  for (const receive of receives) expectExactly(collective, receive, own.byteLength)
+  const sources = Array.from({ length: size }, (_, source) => source).filter((source) => source !== rank)
+  const arrays: TypedArray[] = new Array(size)
+  arrays[rank] = own
+  // the first to be read may lie where the result goes
+  const [first, ...others] = sources
+  const isFree = recv !== own
+  const asides = size - (isFree ? 2 : 1)
+  const aside = asides > 0 ? newLike(own, asides * own.length) : own
+  if (first !== undefined) arrays[first] = isFree ? recv : aside.subarray(0, own.length)
+  others.forEach((source, index) => {
+    const at = (index + (isFree ? 0 : 1)) * own.length
+    arrays[source] = aside.subarray(at, at + own.length)
+  })
+  const places = arrays.map(bytesOf)
   // recv may be own: then it is read in its turn only if nothing has been written to it before
-  const out = recv === own && rank > 1 ? parts.subarray(0, length) : recv
-  let partial = arrays[0]!
-  for (let source = 1; source < size; source++) {
-    op.combineInto(out, partial, arrays[source]!)
-    partial = out
-  }
-  copyInto(recv, partial)
+  const out = !isFree && rank > 1 ? arrays[0]! : recv
+  return new OneStep(
+    () => {
+      for (let i = 0; i < sources.length; i++) waits[i] = exchange.receiveBytes(places[sources[i]!]!, sources[i]!, type)
+      return waits
+    },
+    () => {
+      for (let i = 0; i < sources.length; i++) {
+        expectExactly(collective, waits[i] as Arriving, places[sources[i]!]!.length)
+      }
+      let partial = arrays[0]!
+      for (let source = 1; source < size; source++) {
+        op.combineInto(out, partial, arrays[source]!)
+        partial = out
+      }
+      copyInto(recv, partial)
+    },
+  )
 }
 
 /** A leaf sends from the caller's memory; the first part that comes lands where the combination will lie, if that is free. */

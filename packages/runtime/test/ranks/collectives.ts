@@ -1,7 +1,7 @@
 // What a rank of collectives-processes.test.ts runs: `collectives.ts sync|async|mixed`. Calls every collective on the world
 // and on a duplicate, from every root, with short and long data, and ends with an error at the first wrong result.
 import assert from 'node:assert/strict'
-import { type Communicator, IN_PLACE, init, MAXLOC, Operation, SUM, waitAllSync } from 'onecopy'
+import { type Communicator, IN_PLACE, init, MAX, MAXLOC, Operation, SUM, waitAllSync } from 'onecopy'
 
 const face = process.argv[2]
 /** Elements of 8 bytes: below and above every threshold of collectives/choose.ts, not divisible by 3. */
@@ -218,6 +218,69 @@ async function outstandingOnBothFaces(comm: Communicator): Promise<void> {
   }
 }
 
+/**
+ * The same calls on the same short arrays again and again, whose contents change: the blocking face remembers them. Then what it
+ * must not go by: an array whose memory has gone, a layout that has changed, a call within the call.
+ */
+async function again(caller: Caller): Promise<void> {
+  const { rank, size } = caller.comm
+  const own = new Int32Array(2)
+  const all = new Int32Array(2 * size)
+  const total = new Int32Array(2)
+  const each = Int32Array.from({ length: 2 * size }, (_, i) => i)
+  const layout = { counts: upTo(size, () => 2), displs: upTo(size, (source) => 2 * source) }
+  for (let round = 0; round < 5; round++) {
+    own.fill(rank + round)
+    await caller.call('barrier')
+    await caller.call('allgatherInto', own, all)
+    assert.deepEqual(
+      [...all],
+      upTo(2 * size, (i) => (i >> 1) + round),
+    )
+    // the same object with other numbers in it: blocks in reverse
+    layout.displs = upTo(size, (source) => 2 * (round % 2 === 0 ? source : size - 1 - source))
+    await caller.call('allgatherInto', own, all, layout)
+    assert.equal(all[layout.displs[rank]!], rank + round)
+    await caller.call('alltoallInto', each, all)
+    assert.deepEqual(
+      [...all],
+      upTo(2 * size, (i) => 2 * rank + (i % 2)),
+    )
+    await caller.call('allreduceInto', own, total, SUM)
+    assert.deepEqual([...total], [0, 0].fill((size * (size - 1)) / 2 + size * round))
+    await caller.call('allreduceInto', IN_PLACE, total, MAX)
+    for (let root = 0; root < size; root++) {
+      await caller.call('reduceInto', own, rank === root ? total : null, SUM, root)
+      if (rank === root) assert.equal(total[1], (size * (size - 1)) / 2 + size * round)
+      own.fill(rank === root ? 100 * root + round : -1)
+      await caller.call('bcastInto', own, root)
+      assert.deepEqual([...own], [0, 0].fill(100 * root + round))
+      own.fill(rank + round)
+    }
+  }
+
+  const within = Operation.create((a: number, b: number) => a + b + depth(0), { commutative: true })
+  let deep = false
+  function depth(plus: number): number {
+    if (deep || size !== 2) return plus
+    deep = true
+    const inner = new Int32Array(2)
+    caller.comm.sync.allreduceInto(own, inner, SUM)
+    caller.comm.sync.allreduceInto(own, inner, within)
+    deep = false
+    return inner[0]! - inner[1]!
+  }
+  for (let round = 0; round < 3; round++) {
+    caller.comm.sync.allreduceInto(own, total, within)
+    assert.equal(total[1], (size * (size - 1)) / 2 + size * 4)
+  }
+
+  structuredClone(own.buffer, { transfer: [own.buffer] })
+  assert.throws(() => caller.comm.sync.allreduceInto(own, total, SUM), TypeError)
+  assert.throws(() => caller.comm.sync.bcastInto(own, 0), TypeError)
+  await caller.call('barrier')
+}
+
 /** An operation that throws on one rank: an error on those that wait for it, on either face, and the next call is right. */
 async function failing(caller: Caller): Promise<void> {
   const { rank, size } = caller.comm
@@ -249,6 +312,7 @@ for (const comm of [world, copy]) {
     await arrays(caller, length)
     await reduceScatters(caller, length)
   }
+  await again(caller)
   await outstanding(comm)
   await outstandingOnBothFaces(comm)
   await failing(caller)

@@ -1,6 +1,6 @@
 import { OnecopyError } from '@onecopy/transport'
 import { allocate, arrayOver, bytesOf, elementTypeOf, UINT8, VALUE } from '../../src/element-type.js'
-import type { Awaited, Exchange, Schedule } from '../../src/schedule.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../../src/schedule.js'
 import { Status } from '../../src/status.js'
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
@@ -104,7 +104,7 @@ export class SimulatedRanks {
       receiveBytes: (into, source, elementType) => {
         const receiving = new Pending<unknown>(lend(lent, into, 'receive'))
         this.#lane(source, rank).receives.push({ receiving, into, elementType })
-        return receiving as Pending<Status>
+        return receiving as Pending<unknown> & Arriving
       },
       receiveValue: (source) => {
         const receiving = new Pending<unknown>(null)
@@ -185,6 +185,11 @@ class Pending<T> implements Awaited<T> {
   complete(value: T): void {
     this.done = true
     this.#value = value
+  }
+
+  /** Of a receive into memory. */
+  get messageBytes(): number {
+    return (this.#value as Status).byteLength
   }
 
   fail(error: unknown): void {
