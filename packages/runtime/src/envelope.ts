@@ -1,3 +1,5 @@
+import { REGION_WORDS } from '@onecopy/transport'
+
 /**
  * The words of a frame's header. Word 0 holds kind, element type and flags; what follows depends on the kind:
  *
@@ -62,6 +64,11 @@ export const OFFER_REGION_AT = 5
 export const OUTCOME_DONE = 0
 export const OUTCOME_BUFFER_GONE = 1
 export const OUTCOME_REFUSED = 2
+
+/** Copies a region's words: a loop, because a view to give to `set` costs more than all of them. */
+export function copyRegion(from: Int32Array, at: number, into: Int32Array, intoAt: number): void {
+  for (let i = 0; i < REGION_WORDS; i++) into[intoAt + i] = from[at + i]!
+}
 
 const TWO_32 = 2 ** 32
 

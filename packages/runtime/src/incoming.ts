@@ -6,6 +6,7 @@ import type { PeerLink } from './peer-link.js'
 import type { RequestRecord } from './request.js'
 
 const NO_PARTS: Uint8Array[] = []
+const NO_REGIONS = new Int32Array(0)
 
 /** An announced message that has matched and is being fetched. */
 export class Incoming {
@@ -31,7 +32,7 @@ export class Incoming {
   streamAt = -1
 
   parts: Uint8Array[] | null = null
-  #partRegions = new Int32Array(0)
+  #partRegions = NO_REGIONS
   #partsBytes = 0
   #partIndex = 0
   #partAt = 0

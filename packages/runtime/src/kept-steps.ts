@@ -9,7 +9,7 @@ export type MemoryCollective = (exchange: Exchange, ...args: never[]) => Schedul
 /** What a program calls again and again in one loop. */
 const KEPT_MAX = 8
 /** Memory of larger arrays is not kept alive by being remembered. */
-const KEPT_BYTES_MAX = 64 * 1024
+const KEPT_BYTES_MAX = 256 * 1024
 
 /** A call's step, checked and laid out, with the exchange that it runs on. */
 export interface KeptStep {

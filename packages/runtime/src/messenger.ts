@@ -11,6 +11,7 @@ import {
   CANCEL,
   CANCELLED,
   CREDIT,
+  copyRegion,
   DATA,
   EAGER,
   EAGER_WORDS,
@@ -448,7 +449,7 @@ export class Messenger implements FrameReceiver {
     const arrival = this.#arrival(link.rank, words)
     arrival.byteLength = joinLength(words[4]!, words[5]!)
     arrival.sendId = words[3]!
-    arrival.region.set(words.subarray(REGION_AT, REGION_AT + 4))
+    copyRegion(words, REGION_AT, arrival.region, 0)
     const queues = this.queues(arrival.context)
     const request = queues.match(arrival.peer, arrival.tag)
     if (request === null) {

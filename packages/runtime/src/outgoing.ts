@@ -3,6 +3,8 @@ import type { PeerLink } from './peer-link.js'
 import { isExposable } from './protocol.js'
 import type { RequestRecord } from './request.js'
 
+const NO_REGIONS = new Int32Array(0)
+
 /**
  * A message that was announced and has not been received. Its memory: `main`, then the parts.
  *
@@ -25,7 +27,7 @@ export class Outgoing {
   toldWaiting = false
 
   /** The part that this side writes into the receiver's memory: who asked, where to, how far. */
-  readonly pushRegion = new Int32Array(REGION_WORDS)
+  pushRegion: Int32Array | null = null
   pushId = -1
   pushAt = 0
 
@@ -38,7 +40,7 @@ export class Outgoing {
 
   /** What is exposed for `main`: the same memory, made long enough for that where it is ours. */
   readonly #memory: Uint8Array
-  readonly #partRegions: Int32Array
+  readonly #partRegions: Int32Array = NO_REGIONS
   #exposed = false
 
   constructor(request: RequestRecord, link: PeerLink, context: number, body: Uint8Array, parts: readonly Uint8Array[]) {
@@ -46,13 +48,18 @@ export class Outgoing {
     this.link = link
     this.context = context
     this.parts = parts
+    if (parts.length === 0) {
+      this.#memory = body
+      this.main = body
+      this.totalBytes = body.length
+      return
+    }
     this.#partRegions = new Int32Array(parts.length * REGION_WORDS)
     const mainBytes = body.byteLength + this.#partRegions.byteLength
-    this.#memory =
-      parts.length === 0 ? body : new Uint8Array(Math.max(mainBytes, link.remote?.limits.exposeBytesMin ?? 0))
+    this.#memory = new Uint8Array(Math.max(mainBytes, link.remote?.limits.exposeBytesMin ?? 0))
     this.main = this.#memory.subarray(0, mainBytes)
-    if (parts.length > 0) this.#describeParts(body)
-    this.totalBytes = this.main.byteLength + parts.reduce((sum, part) => sum + part.byteLength, 0)
+    this.#describeParts(body)
+    this.totalBytes = mainBytes + parts.reduce((sum, part) => sum + part.byteLength, 0)
   }
 
   /** Whether the user has transferred, detached or shrunk the memory that is being sent. */
@@ -69,7 +76,8 @@ export class Outgoing {
   /** Names the memory to the peer, where remote memory can do it; fills `region`. */
   expose(): boolean {
     const { remote } = this.link
-    if (!isExposable(remote, this.#memory) || !this.parts.every((part) => isExposable(remote, part))) return false
+    if (!isExposable(remote, this.#memory)) return false
+    for (let i = 0; i < this.parts.length; i++) if (!isExposable(remote, this.parts[i]!)) return false
     remote.expose(this.#memory, this.region, 0)
     this.#exposed = true
     return true

@@ -5,6 +5,7 @@ import { allocate, VALUE } from './element-type.js'
 import {
   ANNOUNCE,
   ANNOUNCE_WORDS,
+  copyRegion,
   DATA,
   FINISH,
   FLAG_PARTS,
@@ -84,11 +85,8 @@ export class Rendezvous {
     const words = this.#words
     let flags = waiting ? FLAG_WAITING : 0
     if (parts.length > 0) flags |= FLAG_PARTS
-    words.fill(0, REGION_AT, REGION_AT + REGION_WORDS)
-    if (outgoing.expose()) {
-      flags |= FLAG_REGION
-      words.set(outgoing.region, REGION_AT)
-    }
+    if (outgoing.expose()) flags |= FLAG_REGION
+    copyRegion(outgoing.region, 0, words, REGION_AT)
     words[0] = ANNOUNCE | (type << TYPE_SHIFT) | flags
     words[1] = context
     words[2] = tag
@@ -136,7 +134,7 @@ export class Rendezvous {
       return
     }
     const incoming = new Incoming(request, link, type, (flags & FLAG_PARTS) !== 0, sendId, main, byteLength)
-    incoming.region.set(arrival.region)
+    copyRegion(arrival.region, 0, incoming.region, 0)
     const { remote } = link
     if ((flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)) {
       if ((flags & FLAG_WAITING) !== 0) this.#offer(incoming)
@@ -220,7 +218,8 @@ export class Rendezvous {
 
   onOffer(link: PeerLink, words: Int32Array): void {
     const outgoing = this.#outgoingOf(link, words[1]!)
-    outgoing.pushRegion.set(words.subarray(OFFER_REGION_AT, OFFER_REGION_AT + REGION_WORDS))
+    outgoing.pushRegion ??= new Int32Array(REGION_WORDS)
+    copyRegion(words, OFFER_REGION_AT, outgoing.pushRegion, 0)
     outgoing.pushId = words[2]!
     outgoing.pushAt = joinLength(words[3]!, words[4]!)
     if (!(outgoing.pushAt >= 0 && outgoing.pushAt < outgoing.main.byteLength)) {
@@ -459,7 +458,7 @@ export class Rendezvous {
     } else {
       const length = Math.min(remote.limits.segmentBytes, main.byteLength - outgoing.pushAt)
       try {
-        remote.write(link.rank, outgoing.pushRegion, 0, outgoing.pushAt, main, outgoing.pushAt, length)
+        remote.write(link.rank, outgoing.pushRegion!, 0, outgoing.pushAt, main, outgoing.pushAt, length)
         outgoing.pushAt += length
         this.#bytesMoved += length
         if (outgoing.pushAt < main.byteLength) return
