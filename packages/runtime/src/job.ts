@@ -73,7 +73,7 @@ export class Job {
       communicators,
     )
     communicators.messenger = this.#messenger
-    const crowded = link.size > os.availableParallelism()
+    const crowded = link.size > (Number(link.settings.cores) || os.availableParallelism())
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded, communicators })
     const everybody = Array.from({ length: link.size }, (_, rank) => rank)
     this.world = communicatorOver(this, WORLD_CONTEXT, everybody, 'world')

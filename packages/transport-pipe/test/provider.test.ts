@@ -17,6 +17,7 @@ import { pipeProvider } from '@onecopy/transport-pipe'
 import { describe, it } from 'mocha'
 import { derivePairSecret } from '../src/authentication.js'
 import { bulkFileBytesOf, bulkGeometryOf, ringOffsetOf } from '../src/geometry.js'
+import type { PipeTransport } from '../src/pipe-transport.js'
 import { RecordWriter } from '../src/record-writer.js'
 import { Collector, PipeJob, until } from './pipe-job.js'
 
@@ -104,6 +105,19 @@ describe('pipe: the provider', () => {
         code: 'ERR_AUTH',
       })
       chmodSync(job.directory, 0o700)
+    }))
+
+  it('believes the launcher about how many cores there are', () =>
+    withJob(3, async (job) => {
+      for (const [cores, isCrowded] of [
+        ['2', true],
+        ['3', false],
+      ] as const) {
+        const transport = (await pipeProvider.open({ ...job.job(0), settings: { cores } })) as PipeTransport
+        // biome-ignore lint/complexity/useLiteralKeys: the key is private, and how long a yield takes is no test
+        assert.equal(transport['isCrowded'], isCrowded)
+        transport.abort()
+      }
     }))
 
   it('never makes anything over what is there already', () =>
