@@ -450,8 +450,8 @@ export class Communicator extends CommunicatorBase {
   }
 
   /**
-   * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it. Every rank calls it,
-   * and starts nothing else collective here before it is done. Each job goes on when the other fails.
+   * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it; jobs that connect
+   * meanwhile are for the next calls. Every rank calls it, and starts nothing else collective here before it is done. Each job goes on when the other fails.
    * @throws OnecopyError ERR_UNAVAILABLE when the name is taken, ERR_TIMEOUT, ERR_CANCELLED.
    * @see MPI 4.1, 11.9.2 and 11.9.4 (MPI_Open_port, MPI_Publish_name, MPI_Comm_accept)
    */

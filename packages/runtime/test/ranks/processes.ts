@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { connect, type Intercommunicator, init, listen, OnecopyError, parent } from 'onecopy'
+import { connect, type Intercommunicator, init, listen, OnecopyError, PROC_NULL, parent, ROOT } from 'onecopy'
 import { assertBytes, filledBytes } from '../support/payload.ts'
 
 const [scenario = '', ...words] = process.argv.slice(2)
@@ -337,6 +337,23 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     await others.exchange(isListener)
     await comm.disconnect()
     console.log(`${verb} ${world.rank} exchanged`)
+  },
+
+  /** `serve <name> <clients>`: one job after the other. */
+  async serve() {
+    const [name = '', clients] = words
+    for (let client = 0; client < Number(clients); client++) {
+      const comm = await world.listen(name, { timeout: 15 })
+      await comm.bcast(`client ${client}`, world.rank === 0 ? ROOT : PROC_NULL)
+      await comm.disconnect()
+    }
+    console.log('served all')
+  },
+
+  async client() {
+    const comm = await world.connect(words[0] as string, { timeout: 15 })
+    console.log(`served as ${await comm.bcast(null, 0)}`)
+    await comm.disconnect()
   },
 
   /** `refuse <name>`: nobody is there. */
