@@ -105,7 +105,7 @@ function kindOf(name: string, open: () => Transport): TransportKind {
     name,
     probe: () => ({ available: true, detail: 'simulated' }),
     prepare: () => Promise.resolve({ descriptor: null, data: null, release: () => undefined }),
-    open: () => Promise.resolve(open()),
+    open,
   }
   return { name, load: () => Promise.resolve(provider) }
 }
