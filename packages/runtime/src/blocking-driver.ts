@@ -74,10 +74,11 @@ export class BlockingDriver {
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
   #wait(until: { readonly done: boolean }, rounds: number): void {
-    const engine = this.engine
     let quietSince = performance.now()
     let quiet = 0
     for (;;) {
+      // another job may have come to this process, or gone
+      const engine = this.engine
       let moved = 0
       const count = quiet >= AWAKE_MILLISECONDS ? SLEEPY_ROUNDS : rounds
       for (let round = 0; round < count && !until.done; round++) moved += engine.progress(FRAMES_PER_ROUND)

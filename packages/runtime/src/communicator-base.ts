@@ -323,7 +323,16 @@ export abstract class CommunicatorBase {
    * @see MPI 4.1, 11.10.4
    */
   async disconnect(): Promise<void> {
-    return (await import('./processes/verbs.js')).disconnect(this.job)
+    this.checkDisconnect()
+    return this.job.finalize()
+  }
+
+  /** @internal @throws TypeError when this is the world's own job. */
+  checkDisconnect(): void {
+    if (!this.job.group.isHome(this.job)) return
+    throw new TypeError(
+      'only a communicator from spawn, parent, listen or connect can be disconnected: free() this one',
+    )
   }
 
   /** Leaving an `await using` block: the world is finalized, every other communicator is freed. */
@@ -404,6 +413,15 @@ export abstract class CommunicatorBase {
     return this.#startAs(tag, make, options, this.#calls?.current ?? null, nextTag(tag))
   }
 
+  /**
+   * @internal Starts a collective whose ranks agree on what goes wrong: who fails breaks nothing off, or others would hear
+   * of that before they have heard the reason.
+   */
+  protected agreeing<T>(make: (exchange: Exchange) => Schedule<T>): Request<T> {
+    const tag = this.#collectiveTag
+    return this.begun(this.#startAs(tag, make, {}, this.#calls?.current ?? null, nextTag(tag), false))
+  }
+
   /** @internal As {@link startCollective}, and blocks until it is over: for the blocking face. */
   runCollective(make: (exchange: Exchange) => Schedule<unknown>, { signal }: WaitOptions = {}): unknown {
     const { base } = this
@@ -477,6 +495,7 @@ export abstract class CommunicatorBase {
     { signal }: WaitOptions,
     call: Call | null,
     next = this.#collectiveTag,
+    breaksOff = true,
   ): RequestRecord {
     this.base.open()
     signal?.throwIfAborted()
@@ -485,7 +504,7 @@ export abstract class CommunicatorBase {
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
     this.base.engine.begin(this.base.context)
-    return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), tag)
+    return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), breaksOff ? tag : null)
   }
 
   /** @internal */
@@ -493,10 +512,10 @@ export abstract class CommunicatorBase {
     return new CollectiveExchange(this.base, this.base.context + 1, tag)
   }
 
-  /** @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told. */
-  protected run(schedule: Schedule<unknown>, tag: number): RequestRecord {
+  /** @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told, unless it is null. */
+  protected run(schedule: Schedule<unknown>, tag: number | null): RequestRecord {
     const { base } = this
-    const record = base.engine.run(schedule, null, (error) => this.breakOff(tag, error))
+    const record = base.engine.run(schedule, null, tag === null ? null : (error) => this.breakOff(tag, error))
     record.setFatal(base.fatal)
     return record
   }

@@ -9,9 +9,8 @@ import type { Job } from './job.js'
 import type { Operation } from './operation.js'
 import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
-import type { Members } from './processes/bridge.js'
-import type { JoinOptions } from './processes/join.js'
-import type { SpawnOptions, SpawnProgram } from './processes/spawn.js'
+import { connectToJob, type JoinOptions, listenForJob } from './processes/join.js'
+import { programsOf, type SpawnOptions, type SpawnProgram, spawnJob } from './processes/spawn.js'
 import type { Request } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
 import { SubExchange } from './sub-exchange.js'
@@ -431,48 +430,42 @@ export class Communicator extends CommunicatorBase {
 
   /**
    * Starts `size` processes that run `script`, as a job of their own with a world of their own, and gives the
-   * intercommunicator to them; they find it by `parent()`. Every rank calls it, and starts nothing else collective here before it is done.
+   * intercommunicator to them; they find it by `parent()`. Every rank calls it.
    *
    * The children belong to this job: if one of them fails, so does it, and they end with it, until `disconnect`.
    * @throws TypeError where there is no such script; OnecopyError ERR_EARLY_EXIT, ERR_START_TIMEOUT when the children do not
    *   all call init(), ERR_UNAVAILABLE, ERR_NO_SHM, ERR_LIMIT when they cannot be started.
    * @see MPI 4.1, 11.8.2 and, for a list of programs, 11.8.3
    */
-  spawn(script: string | URL, size: number, options?: SpawnOptions): Promise<Intercommunicator>
-  spawn(programs: readonly SpawnProgram[], options?: SpawnOptions): Promise<Intercommunicator>
-  async spawn(
+  spawn(script: string | URL, size: number, options?: SpawnOptions): Request<Intercommunicator>
+  spawn(programs: readonly SpawnProgram[], options?: SpawnOptions): Request<Intercommunicator>
+  spawn(
     script: string | URL | readonly SpawnProgram[],
     size?: number | SpawnOptions,
     options?: SpawnOptions,
-  ): Promise<Intercommunicator> {
-    this.base.open()
-    return (await import('./processes/verbs.js')).spawn(this.job, this.#asMembers(), script, size, options)
+  ): Request<Intercommunicator> {
+    const [programs, given] = programsOf(script, size, options)
+    return this.agreeing((exchange) => spawnJob(this.job, exchange, this.members, programs, given))
   }
 
   /**
-   * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it. Every rank calls it,
-   * and starts nothing else collective here before it is done. Each job goes on when the other fails.
+   * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it; jobs that connect
+   * meanwhile are for the next calls. Every rank calls it. Each job goes on when the other fails.
    * @throws OnecopyError ERR_UNAVAILABLE when the name is taken, ERR_TIMEOUT, ERR_CANCELLED.
    * @see MPI 4.1, 11.9.2 and 11.9.4 (MPI_Open_port, MPI_Publish_name, MPI_Comm_accept)
    */
-  async listen(name: string, options?: JoinOptions): Promise<Intercommunicator> {
-    this.base.open()
-    return (await import('./processes/verbs.js')).listen(this.job, this.#asMembers(), name, options)
+  listen(name: string, options?: JoinOptions): Request<Intercommunicator> {
+    return this.agreeing((exchange) => listenForJob(this.job, exchange, this.members, name, options))
   }
 
   /**
    * Connects to another job of the same user that listens under `name`, or will within 30 seconds, and gives the intercommunicator
-   * to it. Every rank calls it, and starts nothing else collective here before it is done.
+   * to it. Every rank calls it.
    * @throws OnecopyError ERR_TIMEOUT when nobody listens, ERR_CANCELLED, ERR_UNAVAILABLE.
    * @see MPI 4.1, 11.9.3 and 11.9.4 (MPI_Lookup_name, MPI_Comm_connect)
    */
-  async connect(name: string, options?: JoinOptions): Promise<Intercommunicator> {
-    this.base.open()
-    return (await import('./processes/verbs.js')).connect(this.job, this.#asMembers(), name, options)
-  }
-
-  #asMembers(): Members {
-    return { communicator: this, ranks: this.members }
+  connect(name: string, options?: JoinOptions): Request<Intercommunicator> {
+    return this.agreeing((exchange) => connectToJob(this.job, exchange, this.members, name, options))
   }
 
   #count(service: string): number {

@@ -6,6 +6,7 @@ import { Job } from './job.js'
 import type { JobLink } from './job-link.js'
 import { publishedLink } from './launcher/link-slot.js'
 import { LoneLink } from './lone-link.js'
+import { intercommunicatorOver, openBridge } from './processes/bridge.js'
 import { TRANSPORTS } from './transports.js'
 
 /** Where the process keeps its world: one per process, even when ESM and CommonJS copies of this library meet in it. */
@@ -44,9 +45,10 @@ async function join(): Promise<Communicator> {
   process.once('exit', () => job.abandon())
   const line = link.parentLine ?? null
   if (line !== null) {
-    const { parentOf } = await import('./processes/verbs.js')
     const holder = globalThis as { [PARENT]?: Intercommunicator }
-    holder[PARENT] = await parentOf(job, line)
+    const meeting = job.engine.run(intercommunicatorOver(job, openBridge(job, line), 'parents'))
+    job.engine.began(meeting)
+    holder[PARENT] = (await meeting) as Intercommunicator
   }
   return job.world
 }

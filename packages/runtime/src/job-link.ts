@@ -35,11 +35,10 @@ export interface JobLink {
   readonly settings: Readonly<Record<string, string | undefined>>
 
   /**
-   * Gives every rank's `card` (plain JSON), indexed by rank, once all have given theirs. Every rank calls it the same
-   * number of times, in the same order.
-   * @throws OnecopyError ERR_START_TIMEOUT, ERR_EARLY_EXIT, ERR_LAUNCHER_LOST, ERR_ABORTED.
+   * Tells `waiting` every rank's `card` (plain JSON), indexed by rank, once all have given theirs. Every rank calls it the same
+   * number of times, in the same order. Fails with ERR_START_TIMEOUT, ERR_EARLY_EXIT, ERR_LAUNCHER_LOST, ERR_ABORTED.
    */
-  allgather(card: unknown): Promise<unknown[]>
+  allgather(card: unknown, waiting: Waiting<unknown[]>): void
 
   /** Who is told. Notices that came earlier are kept and told at once. */
   listen(listener: JobListener): void
@@ -73,10 +72,16 @@ export interface JobLink {
   leave(): void
 
   /** What starts and joins other jobs. Absent where nobody is there who could. @throws OnecopyError ERR_UNAVAILABLE. */
-  extension?(): Promise<Extension>
+  extension?(): Extension
 
   /** The line of the bridge to the ranks that have spawned this job; null, or absent, where nobody has. */
   readonly parentLine?: number | null
+}
+
+/** Who waits for a word of the launcher, on either face: told once, or never when the process ends first. */
+export interface Waiting<T> {
+  resolve(value: T): void
+  reject(error: Error): void
 }
 
 /** What an agreement comes to: the same for everybody. */
@@ -95,14 +100,13 @@ export interface LinkTransport {
 
 /** A question to the launcher that may take its time. */
 export interface Asked {
-  readonly answer: Promise<unknown>
   /** Asks no longer: the answer is then an error, unless it is on its way. */
   cancel(): void
 }
 
 /** A rank's way to other jobs: questions to its launcher, and the lines of bridges, which travel on the same link. */
 export interface Extension {
-  ask(question: Question): Asked
+  ask(question: Question, waiting: Waiting<unknown>): Asked
   /** Hears what comes over `line`, and first what has come before. */
   open(line: number, hearer: { message(message: unknown): void; lost(): void }): void
   say(line: number, message: object): void

@@ -7,10 +7,12 @@ import { ContextTable } from './context-table.js'
 import { JobGroup } from './job-group.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
+import { outsideWord } from './outside-word.js'
 import { PeerLink } from './peer-link.js'
 import { ProgressEngine } from './progress.js'
 import { type Thresholds, thresholdsFor } from './protocol.js'
 import { openRoutes, type Routes } from './routes.js'
+import type { Schedule } from './schedule.js'
 import type { TransportKind } from './transports.js'
 import { ValuePacker } from './value-packer.js'
 
@@ -44,14 +46,47 @@ export class Job {
   readonly #messenger: Messenger
   #finalizing: Promise<void> | null = null
 
-  /**
-   * Opens transports, meets the other ranks, and gives the job with its world.
-   * @param group of the process's jobs, for one that comes to others.
-   */
-  static async start(link: JobLink, kinds: readonly TransportKind[], group = new JobGroup()): Promise<Job> {
+  /** Opens transports, meets the other ranks, and gives the job with its world. */
+  static async start(link: JobLink, kinds: readonly TransportKind[]): Promise<Job> {
+    const opening = openRoutes(link, kinds)
     link.ref()
     try {
-      return new Job(link, await openRoutes(link, kinds), group)
+      let step = opening.next()
+      while (step.done !== true) {
+        const wanted = step.value
+        const given =
+          'load' in wanted
+            ? await wanted.load.load()
+            : await new Promise<unknown[]>((resolve, reject) => link.allgather(wanted.card, { resolve, reject }))
+        step = opening.next(given)
+      }
+      return new Job(link, step.value, new JobGroup())
+    } catch (error) {
+      opening.throw(error)
+      throw error
+    } finally {
+      link.unref()
+    }
+  }
+
+  /** The same for a job that comes to `home` in its process: in a schedule of that one, so on either face. */
+  static *join(link: JobLink, kinds: readonly TransportKind[], home: Job): Schedule<Job> {
+    const opening = openRoutes(link, kinds)
+    link.ref()
+    try {
+      let step = opening.next()
+      while (step.done !== true) {
+        const wanted = step.value
+        const given =
+          'load' in wanted
+            ? wanted.load.loadNow()
+            : yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(wanted.card, waiting))
+        step = opening.next(given)
+      }
+      return new Job(link, step.value, home.group)
+    } catch (error) {
+      opening.throw(error)
+      throw error
     } finally {
       link.unref()
     }
@@ -73,7 +108,7 @@ export class Job {
       communicators,
     )
     communicators.messenger = this.#messenger
-    const crowded = link.size > os.availableParallelism()
+    const crowded = link.size > (Number(link.settings.cores) || os.availableParallelism())
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded, communicators })
     const everybody = Array.from({ length: link.size }, (_, rank) => rank)
     this.world = communicatorOver(this, WORLD_CONTEXT, everybody, 'world')
@@ -113,6 +148,19 @@ export class Job {
     return this.#finalizing
   }
 
+  /** As {@link finalize}, and blocks the thread. */
+  finalizeNow(): void {
+    if (this.group.isHome(this)) for (const other of this.group.others(this)) other.finalizeNow()
+    this.engine.flush().waitSync()
+    // who has begun it on the event loop ends it there
+    if (this.#finalizing !== null) return
+    this.#finalizing = Promise.resolve()
+    this.#stop()
+    // nothing is unsent, so they close before they return
+    for (const transport of this.#routes.transports) void transport.close()
+    this.link.leave()
+  }
+
   /** For a process that ends without finalize: nothing may wait any more. */
   abandon(): void {
     if (this.group.isHome(this)) for (const other of this.group.others(this)) other.abandon()
@@ -123,13 +171,17 @@ export class Job {
     // The world is the last to go: with it goes the line that the others are on.
     if (this.group.isHome(this)) await Promise.all(this.group.others(this).map((other) => other.finalize()))
     await this.engine.flush()
+    this.#stop()
+    for (const transport of this.#routes.transports) await transport.close()
+    this.link.leave()
+  }
+
+  #stop(): void {
     const closed = new OnecopyError('ERR_CLOSED', 'finalize() has been called: this rank has left the job')
     this.world.base.closed = closed
     this.engine.stop(closed)
     this.group.remove(this)
     this.#reportStatistics()
-    for (const transport of this.#routes.transports) await transport.close()
-    this.link.leave()
   }
 
   #reportStatistics(): void {

@@ -1,6 +1,10 @@
-import type { Agreed, Extension, JobLink, JobListener, LinkTransport } from './job-link.js'
-import type { OwnLauncher } from './launcher/adopt.js'
+import { fileURLToPath } from 'node:url'
+import type { Agreed, Extension, JobLink, JobListener, LinkTransport, Waiting } from './job-link.js'
+import { adoptLauncher, type OwnLauncher } from './launcher/adopt.js'
 import { settingsFromEnvironment } from './settings.js'
+
+/** From here, because the bundle has this module at its root. */
+const LAUNCHER_SCRIPT = fileURLToPath(new URL('./launcher/lone-launcher.js', import.meta.url))
 
 /** The link of a process that no launcher has started: a world of one, with nobody to tell anything until it spawns. */
 export class LoneLink implements JobLink {
@@ -20,8 +24,8 @@ export class LoneLink implements JobLink {
   }
 
   /** A world of one has its own card only. Copied as JSON would, so that nothing works alone that fails in a job. */
-  allgather(card: unknown): Promise<unknown[]> {
-    return Promise.resolve([JSON.parse(JSON.stringify(card ?? null))])
+  allgather(card: unknown, waiting: Waiting<unknown[]>): void {
+    waiting.resolve([JSON.parse(JSON.stringify(card ?? null))])
   }
 
   /** Other jobs are heard of on their bridges; the world has nobody else in it. */
@@ -32,10 +36,9 @@ export class LoneLink implements JobLink {
   }
 
   /** Starts a launcher when there is none yet, or none any more. */
-  async extension(): Promise<Extension> {
-    const { adoptLauncher } = await import('./launcher/adopt.js')
+  extension(): Extension {
     if (this.#launcher === null || this.#launcher.link.failing) {
-      const launcher = adoptLauncher(this.settings)
+      const launcher = adoptLauncher(LAUNCHER_SCRIPT, this.settings)
       this.#launcher = launcher
       // Without this word, the end of this process would be a failure to whoever is connected to it.
       process.once('exit', (exitCode) => {

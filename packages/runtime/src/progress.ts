@@ -294,18 +294,16 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (this.wanted) this.#loop.activate()
   }
 
-  /** Waits, without using the CPU, until everything this rank has sent is out of its hands. */
-  async flush(): Promise<void> {
-    if (!this.#owes) return
+  /** Done, without using the CPU, once everything this rank has sent is out of its hands. */
+  flush(): RequestRecord {
     const flushed = new RequestRecord(this)
-    this.watch({
-      look: () => {
-        if (!flushed.done && (this.failure !== null || !this.#owes)) flushed.complete(undefined)
-        return flushed.done
-      },
-    })
+    const look = (): boolean => {
+      if (!flushed.done && (this.failure !== null || !this.#owes)) flushed.complete(undefined)
+      return flushed.done
+    }
+    if (!look()) this.watch({ look })
     this.began(flushed)
-    await flushed
+    return flushed
   }
 
   /** Stops driving; everything still pending fails. */

@@ -27,21 +27,35 @@ export interface Routes {
   routeTo(rank: number): Transport
 }
 
+/** What opening needs from outside, each face in its way: a transport's code, or every rank's card for this one. */
+export type RouteStep = { readonly load: TransportKind } | { readonly card: unknown }
+
+/** Goes on with what the step has given: a TransportProvider, or the cards by rank. Closes what is open when it is given an error. */
+export type RouteOpening = Generator<RouteStep, Routes, unknown>
+
 /**
  * Opens transports in order of preference until every pair of ranks has one, so that nobody pays for a fallback that nobody
  * needs. All ranks go through the same rounds, whatever they find.
  * @throws OnecopyError ERR_UNAVAILABLE when some pair has none, with every reason, or the code (ERR_NO_SHM, say) that all
  *   reasons have in common; ERR_CMA_DENIED when one that is required does not open.
  */
-export async function openRoutes(link: JobLink, kinds: readonly TransportKind[]): Promise<Routes> {
+export function* openRoutes(link: JobLink, kinds: readonly TransportKind[]): RouteOpening {
   const opened: Transport[] = []
+  try {
+    return yield* agreeOnRoutes(link, kinds, opened)
+  } catch (error) {
+    for (const transport of opened) transport.abort()
+    throw error
+  }
+}
+
+function* agreeOnRoutes(link: JobLink, kinds: readonly TransportKind[], opened: Transport[]): RouteOpening {
   const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
   // a rank without others needs no transport
   for (const { name, descriptor, data, problem } of link.size === 1 ? [] : link.transports) {
-    const provider = await kinds.find((kind) => kind.name === name)?.load()
-    const outcome = problem
-      ? new OnecopyError('ERR_UNAVAILABLE', problem)
-      : await tryOpen(link, provider, descriptor, data)
+    const kind = kinds.find((each) => each.name === name)
+    const provider = kind === undefined ? undefined : ((yield { load: kind }) as TransportProvider)
+    const outcome = problem ? new OnecopyError('ERR_UNAVAILABLE', problem) : tryOpen(link, provider, descriptor, data)
     let refusal: Refusal | null = null
     if (outcome instanceof OnecopyError) {
       refused(link, name, outcome.message)
@@ -50,7 +64,7 @@ export async function openRoutes(link: JobLink, kinds: readonly TransportKind[])
     } else {
       opened.push(outcome)
     }
-    const refusals = (await link.allgather(refusal)) as (Refusal | null)[]
+    const refusals = (yield { card: refusal }) as (Refusal | null)[]
     refusals.forEach((each, rank) => {
       cards[rank]![name] = each
     })
@@ -77,12 +91,12 @@ export async function openRoutes(link: JobLink, kinds: readonly TransportKind[])
 }
 
 /** The transport, or why this rank cannot use it. */
-async function tryOpen(
+function tryOpen(
   link: JobLink,
   provider: TransportProvider | undefined,
   descriptor: number | null,
   data: unknown,
-): Promise<Transport | OnecopyError> {
+): Transport | OnecopyError {
   if (provider === undefined) return new OnecopyError('ERR_UNAVAILABLE', 'not known to this version of onecopy')
   const job: TransportJob = {
     rank: link.rank,
@@ -96,7 +110,7 @@ async function tryOpen(
     notice: (key, message) => link.notice(key, message),
   }
   try {
-    return await provider.open(job)
+    return provider.open(job)
   } catch (error) {
     if (!(error instanceof OnecopyError)) throw error
     return error

@@ -6,6 +6,8 @@ import type { Intercommunicator } from './intercommunicator.js'
 import type { MemoryCollective } from './kept-steps.js'
 import type { Operation } from './operation.js'
 import type { PointToPoint, WaitOptions } from './point-to-point.js'
+import type { JoinOptions } from './processes/join.js'
+import type { SpawnOptions, SpawnProgram } from './processes/spawn.js'
 import { SyncPointToPoint } from './sync-point-to-point.js'
 
 type View = ArrayBufferView
@@ -187,6 +189,27 @@ export class SyncCommunicator extends SyncPointToPoint {
   /** A communicator of the ranks that live. @see ULFM, MPIX_Comm_shrink */
   shrink(): Communicator {
     return this.#communicator.shrink().waitSync()
+  }
+
+  /** Starts processes as a job of their own; gives the intercommunicator to them. @see MPI 4.1, 11.8.2 and 11.8.3 */
+  spawn(script: string | URL, size: number, options?: SpawnOptions): Intercommunicator
+  spawn(programs: readonly SpawnProgram[], options?: SpawnOptions): Intercommunicator
+  spawn(
+    script: string | URL | readonly SpawnProgram[],
+    size?: number | SpawnOptions,
+    options?: SpawnOptions,
+  ): Intercommunicator {
+    return this.#communicator.spawn(script as string, size as number, options).waitSync()
+  }
+
+  /** Waits under a name for one other job; gives the intercommunicator to it. @see MPI 4.1, 11.9.4 */
+  listen(name: string, options?: JoinOptions): Intercommunicator {
+    return this.#communicator.listen(name, options).waitSync()
+  }
+
+  /** Connects to a job that listens; gives the intercommunicator to it. @see MPI 4.1, 11.9.4 */
+  connect(name: string, options?: JoinOptions): Intercommunicator {
+    return this.#communicator.connect(name, options).waitSync()
   }
 
   #onMemory(

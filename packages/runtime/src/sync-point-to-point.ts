@@ -110,6 +110,17 @@ export class SyncPointToPoint {
     return this.communicator.improbe(source, tag)
   }
 
+  /** Ends the connection that spawn, parent, listen or connect has made. @see MPI 4.1, 11.10.4 */
+  disconnect(): void {
+    this.communicator.checkDisconnect()
+    this.communicator.job.finalizeNow()
+  }
+
+  /** Ends this rank's part. @see MPI 4.1, 11.2.3 */
+  finalize(): void {
+    this.communicator.job.finalizeNow()
+  }
+
   /** Agrees with every living rank on the bits that all of them give. @see ULFM, MPIX_Comm_agree */
   agree(flags = -1): number {
     return this.communicator.agree(flags).waitSync()

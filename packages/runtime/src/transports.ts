@@ -1,15 +1,52 @@
+import { createRequire } from 'node:module'
 import type { TransportProvider } from '@onecopy/transport'
 
 /** A kind of transport that the runtime knows, loaded on demand: a rank pays at its start for what it loads. */
 export interface TransportKind {
   readonly name: string
   load(): Promise<TransportProvider>
+  /** The same for a thread that blocks. */
+  loadNow(): TransportProvider
+}
+
+/** Only CommonJS can be loaded without the event loop on every version of Node; for what is loaded already it is not asked. */
+const require = createRequire(import.meta.url)
+
+class LazyTransport implements TransportKind {
+  readonly name: string
+  readonly #import: () => Promise<TransportProvider>
+  readonly #require: () => TransportProvider
+  #loaded: TransportProvider | null = null
+
+  constructor(name: string, byImport: () => Promise<TransportProvider>, byRequire: () => TransportProvider) {
+    this.name = name
+    this.#import = byImport
+    this.#require = byRequire
+  }
+
+  async load(): Promise<TransportProvider> {
+    this.#loaded ??= await this.#import()
+    return this.#loaded
+  }
+
+  loadNow(): TransportProvider {
+    this.#loaded ??= this.#require()
+    return this.#loaded
+  }
 }
 
 /** The one table of transports, in order of preference. No other file of the runtime knows these names. */
 export const TRANSPORTS: readonly TransportKind[] = [
-  { name: 'cma', load: async () => (await import('@onecopy/transport-cma')).cmaProvider },
-  { name: 'pipe', load: async () => (await import('@onecopy/transport-pipe')).pipeProvider },
+  new LazyTransport(
+    'cma',
+    async () => (await import('@onecopy/transport-cma')).cmaProvider,
+    () => (require('@onecopy/transport-cma') as typeof import('@onecopy/transport-cma')).cmaProvider,
+  ),
+  new LazyTransport(
+    'pipe',
+    async () => (await import('@onecopy/transport-pipe')).pipeProvider,
+    () => (require('@onecopy/transport-pipe') as typeof import('@onecopy/transport-pipe')).pipeProvider,
+  ),
 ]
 
 /**

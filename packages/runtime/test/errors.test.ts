@@ -29,6 +29,30 @@ describe('errors', () => {
     })
   })
 
+  it('are known by instanceof, whichever copy of the class has made them', async () => {
+    const copies = await Promise.all(
+      ['bundle/index.js', 'dist/index.cjs'].map(
+        (name) => import(new URL(`../../transport/${name}`, import.meta.url).href),
+      ),
+    )
+    const Other = copies.map((copy) => copy.OnecopyError).find((Class) => Class !== OnecopyError) as typeof OnecopyError
+    assert.equal(typeof Other, 'function')
+    class Special extends OnecopyError {}
+    const errors = [OnecopyError, Other, Special].map((Class) => new Class('ERR_LIMIT', 'on purpose'))
+    for (const error of errors) assert.ok(error instanceof OnecopyError && error instanceof Other)
+    assert.deepEqual(
+      errors.map((error) => error instanceof Special),
+      [false, false, true],
+    )
+    for (const other of [
+      new Error('plain'),
+      Object.assign(new Error('no such file'), { code: 'ENOENT' }),
+      null,
+      'ERR_LIMIT',
+    ])
+      assert.ok(!(other instanceof OnecopyError))
+  })
+
   it('of a value come through as they are, and nothing is sent', async () => {
     await simulate(2, {}, async (world, rank) => {
       const broken = new RangeError('a getter that throws')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
+import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bundledScript } from './support/bundle.js'
@@ -195,16 +196,19 @@ describe('onecopy run', () => {
     assert.equal(chosen.stdout, 'undefined undefined 65536\n', chosen.stderr)
   })
 
-  it('pins ranks to cores', async function () {
+  it('pins ranks to cores, and they know how many there are', async function () {
     if (process.platform !== 'linux') skipBecause(this, 'cores can be chosen on Linux only')
     const script = path.join(room.folder, 'cores.mjs')
     fs.writeFileSync(
       script,
-      `import fs from 'node:fs'; console.log(/Cpus_allowed_list:\\s*(\\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])`,
+      `import fs from 'node:fs'
+      const [, list] = /Cpus_allowed_list:\\s*(\\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))
+      console.log(list, 'of', globalThis[Symbol.for('onecopy.link')].settings.cores)`,
     )
     const run = await runCommand(['run', '-n', '2', '--bind', 'core', script], { env: room.env })
     assert.equal(run.exitCode, 0, run.stderr)
-    for (const core of run.stdout.trim().split('\n')) assert.match(core, /^\d+$/)
+    const line = new RegExp(`^\\d+ of ${os.availableParallelism()}$`)
+    for (const core of run.stdout.trim().split('\n')) assert.match(core, line)
     const without = await runCommand(['run', '-n', '2', '--bind', 'core', script], {
       env: { ...room.env, PATH: '/nowhere' },
     })

@@ -72,27 +72,29 @@ for (const uid of [undefined, PLAIN_UID]) {
       assert.equal(exitCode, 137)
     })
 
-    it('a child that ends before init() fails the spawn, and the job', async () => {
-      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-early-'))
-      fs.chmodSync(folder, 0o755)
-      try {
-        const early = path.join(folder, 'early.mjs')
-        fs.writeFileSync(early, 'process.exitCode = 4\n')
-        const { stdout, exitCode } = await run([], ['early', early])
-        assert.match(stdout, /^parent 0: ERR_(EARLY_EXIT|ABORTED)$/m)
-        assert.equal(exitCode, 4)
-        fs.writeFileSync(early, '')
-        const quiet = await run([], ['early', early])
-        assert.match(quiet.stdout, /^parent 0: ERR_EARLY_EXIT$/m)
-        assert.equal(quiet.exitCode, 0)
-        fs.writeFileSync(early, 'setInterval(() => {}, 1000)\n')
-        const never = await run([], ['early', early])
-        assert.match(never.stdout, /^parent 0: ERR_(START_TIMEOUT|ABORTED)$/m)
-        assert.equal(never.exitCode, 1)
-      } finally {
-        fs.rmSync(folder, { recursive: true })
-      }
-    })
+    for (const face of ['async', 'mixed']) {
+      it(`a child that ends before init() fails the spawn, and the job, ${face}`, async () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-early-'))
+        fs.chmodSync(folder, 0o755)
+        try {
+          const early = path.join(folder, 'early.mjs')
+          fs.writeFileSync(early, 'process.exitCode = 4\n')
+          const { stdout, exitCode } = await run([], ['early', early, face])
+          assert.match(stdout, /^parent 0: ERR_(EARLY_EXIT|ABORTED)$/m)
+          assert.equal(exitCode, 4)
+          fs.writeFileSync(early, '')
+          const quiet = await run([], ['early', early, face])
+          assert.match(quiet.stdout, /^parent 0: ERR_EARLY_EXIT$/m)
+          assert.equal(quiet.exitCode, 0)
+          fs.writeFileSync(early, 'setInterval(() => {}, 1000)\n')
+          const never = await run([], ['early', early, face])
+          assert.match(never.stdout, /^parent 0: ERR_(START_TIMEOUT|ABORTED)$/m)
+          assert.equal(never.exitCode, 1)
+        } finally {
+          fs.rmSync(folder, { recursive: true })
+        }
+      })
+    }
 
     for (const [how, exitCode] of [
       ['throw', 1],

@@ -70,6 +70,24 @@ describe('listen and connect', function () {
     }
   }
 
+  it('serves several jobs that come at once, one after the other', async () => {
+    const clients = [1, 2, 1, 2].map((ranks) => start(ranks, ['client', 'service']))
+    const server = start(2, ['serve', 'service', String(clients.length)])
+    await Promise.all([...clients, server].map(({ ended }) => ended))
+    assert.equal(server.exitCode, 0, server.stderr)
+    const served = clients.map(({ stdout }, index) => {
+      const lines = new Set(stdout.trim().split('\n'))
+      assert.equal(lines.size, 1, `client ${index}: ${stdout}`)
+      return [...lines][0]
+    })
+    assert.deepEqual(served.sort(), [
+      'served as client 0',
+      'served as client 1',
+      'served as client 2',
+      'served as client 3',
+    ])
+  })
+
   it('works for a user without rights', async function () {
     requireUser(this, PLAIN_UID)
     const [listening, connecting] = [

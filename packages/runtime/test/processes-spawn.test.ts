@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
 import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
 import { type CommandOptions, type RunningCommand, runCommand } from './support/command.js'
@@ -61,6 +63,36 @@ describe('spawn', function () {
     }
   }
 
+  const FAILURES = [
+    'after: ERR_CLOSED',
+    'after: ERR_CLOSED',
+    'no script: TypeError: no such script',
+    'root: RangeError',
+    'world: TypeError',
+    'connect: ERR_TIMEOUT',
+    'listen: ERR_TIMEOUT',
+    'over: ERR_CLOSED',
+    '0 turns of the event loop',
+  ]
+
+  const assertBlocked = (stdout: string, ranks: number): void => {
+    for (const words of new Set(FAILURES)) {
+      const wanted = ranks * FAILURES.filter((each) => each === words).length
+      assert.equal(stdout.split('\n').filter((line) => line.startsWith(words)).length, wanted, `${words}: ${stdout}`)
+    }
+    assert.match(stdout, /^aborted: Error: never$/m)
+    assert.equal(stdout.match(/^aborted: ERR_CANCELLED$/gm)?.length ?? 0, ranks - 1)
+  }
+
+  for (const transport of ['cma', 'pipe']) {
+    for (const ranks of [1, 2, 3]) {
+      it(`needs no event loop: ${ranks} ranks over ${transport}`, async () => {
+        const { stdout } = await run(['-n', String(ranks), '-t', transport], ['blocking'])
+        assertBlocked(stdout, ranks)
+      })
+    }
+  }
+
   it('runs several programs as one job', async () => {
     const { stdout } = await run(['-n', '2'], ['several'])
     assert.match(stdout, /^\[\["a",0,3\],\["b",1,3\],\["b",2,3\]\]$/m)
@@ -92,6 +124,25 @@ describe('spawn', function () {
   it('can be done again and again, and leaves nothing behind', async () => {
     const { stdout } = await run(['-n', '2'], ['again'])
     assert.equal(stdout, 'nothing is left\nnothing is left\n')
+  })
+
+  it('is compared between ranks with --check', async () => {
+    const { stdout } = await run(['-n', '2', '--check'], ['mismatch'])
+    for (const what of ['verb', 'root', 'joining']) {
+      assert.equal(stdout.match(new RegExp(`^${what}: ERR_MISMATCH$`, 'gm'))?.length, 2, stdout)
+    }
+  })
+
+  it('leaves nothing behind when the children never meet their parents', async () => {
+    const quiet = path.join(room.folder, 'quiet.mjs')
+    fs.writeFileSync(quiet, '')
+    try {
+      const { stdout } = await run(['-n', '2'], ['fruitless', quiet])
+      assert.equal(stdout.match(/^spawn \d: ERR_EARLY_EXIT$/gm)?.length, 8, stdout)
+      assert.equal(stdout.match(/^nothing is left$/gm)?.length, 2, stdout)
+    } finally {
+      fs.rmSync(quiet)
+    }
   })
 
   it('can be done twice at once', async () => {
@@ -132,6 +183,15 @@ describe('spawn', function () {
         const alone = await runAlone(room, [script, 'exchange', String(children), face as string])
         assert.equal(alone.exitCode, 0, alone.output)
         assert.match(alone.output, /exchanged over cma/)
+      })
+    }
+
+    for (const transport of ['cma', 'pipe']) {
+      it(`needs no event loop, over ${transport}`, async () => {
+        room.env.ONECOPY_TRANSPORT = transport
+        const alone = await runAlone(room, [script, 'blocking'])
+        assert.equal(alone.exitCode, 0, alone.output)
+        assertBlocked(alone.output, 1)
       })
     }
 

@@ -269,3 +269,34 @@ describe('one round of progress', () => {
     await within(job.close(), 'finalize')
   })
 })
+
+describe('a rank that waits', () => {
+  for (const [cores, gives] of [
+    ['1', true],
+    ['2', false],
+  ] as const) {
+    it(`${gives ? 'gives its core away' : 'keeps its core'} where two ranks have ${cores}, whatever it is bound to itself`, async () => {
+      let [yields, polls] = [0, 0]
+      const wrap = (transport: Transport): Transport =>
+        new Proxy(transport, {
+          get(target, property) {
+            if (property === 'yield') return () => yields++
+            if (property === 'poll') polls++
+            const value = Reflect.get(target, property)
+            return typeof value === 'function' ? value.bind(target) : value
+          },
+        })
+      const job = await simulateJob(2, { settings: { cores }, wrap })
+      yields = 0
+      polls = 0
+      // long enough to get to the slow half of waiting, too short to be put to sleep
+      job.jobs[0]!.engine.block({
+        get done() {
+          return polls > 3000
+        },
+      })
+      assert.equal(yields > 0, gives)
+      await within(job.close(), 'finalize')
+    })
+  }
+})

@@ -42,13 +42,8 @@ type Settings = Readonly<Record<string, string | undefined>>
 export const cmaProvider: TransportProvider = {
   name: 'cma',
   probe: (): Probe => probeCma(),
-  prepare: (plan) => settle(() => prepare(plan)),
-  open: (job) => settle(() => open(job)),
-}
-
-/** A promise for what `action` does now, with what it throws. */
-async function settle<T>(action: () => T): Promise<T> {
-  return action()
+  prepare: async (plan) => prepare(plan),
+  open,
 }
 
 function prepare(plan: JobPlan): PreparedTransport {

@@ -37,7 +37,7 @@ export class CmaJob {
 
   /** Opens one rank in this process. */
   async open(rank: number, settings: Settings = this.#settings): Promise<Transport> {
-    const transport = await cmaProvider.open({
+    const transport = cmaProvider.open({
       ...this.#jobOf(rank),
       token: new Uint8Array(32),
       descriptor: this.prepared.descriptor,

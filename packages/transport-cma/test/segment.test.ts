@@ -15,7 +15,7 @@ function withCode(code: string, words: RegExp): (error: unknown) => boolean {
 }
 
 /** Rank 0 of `job`, handed this descriptor. */
-function openWith(job: CmaJob, descriptor: number | null): Promise<Transport> {
+function openWith(job: CmaJob, descriptor: number | null): Transport {
   return cmaProvider.open({
     rank: 0,
     size: job.size,
@@ -134,7 +134,7 @@ describe('the shared segment', () => {
   it('of another job is not this rank’s to enter, and nothing of it changes', async () => {
     const [one, two] = [await CmaJob.prepare(2), await CmaJob.prepare(2)]
     const before = bytesOf(two.prepared.descriptor as number)
-    await assert.rejects(openWith(one, two.prepared.descriptor), withCode('ERR_AUTH', /its id is another job’s/))
+    assert.throws(() => openWith(one, two.prepared.descriptor), withCode('ERR_AUTH', /its id is another job’s/))
     assert.deepEqual(bytesOf(two.prepared.descriptor as number), before)
     assert.deepEqual(readdirSync(one.directory), [])
     one.close()
@@ -143,12 +143,12 @@ describe('the shared segment', () => {
 
   it('of another size, or what is no segment at all, is corrupt', async () => {
     const [one, other] = [await CmaJob.prepare(2), await CmaJob.prepare(3)]
-    await assert.rejects(openWith(one, other.prepared.descriptor), withCode('ERR_CORRUPT', /another number of ranks/))
+    assert.throws(() => openWith(one, other.prepared.descriptor), withCode('ERR_CORRUPT', /another number of ranks/))
     const { libc } = loadLibc()
     assert.ok(libc)
     const zeros = libc.memfdCreate('onecopy-test')
     assert.equal(libc.ftruncate(zeros, 65536), 0)
-    await assert.rejects(openWith(one, zeros), withCode('ERR_CORRUPT', /magic number/))
+    assert.throws(() => openWith(one, zeros), withCode('ERR_CORRUPT', /magic number/))
     closeSync(zeros)
     one.close()
     other.close()

@@ -41,7 +41,7 @@ export const pipeProvider: TransportProvider = {
     }
   },
 
-  async open(job: TransportJob): Promise<Transport> {
+  open(job: TransportJob): Transport {
     requirePrivate(job.directory)
     const source = job.descriptor ?? namedBulkFile(job)
     if (source === null) {

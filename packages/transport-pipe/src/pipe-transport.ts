@@ -92,7 +92,7 @@ export class PipeTransport implements Transport {
     this.links = new Array<PeerLink | null>(size).fill(null)
     this.payload = new Uint8Array(frameBytesMax)
     this.reportEvery = Math.max(1, slotCount >> 1)
-    this.isCrowded = size > availableParallelism()
+    this.isCrowded = size > (Number(job.settings.cores) || availableParallelism())
     this.writer = new RecordWriter(rank)
     this.reader = new RecordReader(rank, size, secretsIn, frameBytesMax)
     this.bulkFile = new BulkFile(geometry, bulkFile)

@@ -55,7 +55,7 @@ export class PipeJob {
   }
 
   async open(rank: number): Promise<Transport> {
-    const transport = await pipeProvider.open(this.job(rank))
+    const transport = pipeProvider.open(this.job(rank))
     this.transports.push(transport)
     return transport
   }

@@ -17,6 +17,7 @@ import { pipeProvider } from '@onecopy/transport-pipe'
 import { describe, it } from 'mocha'
 import { derivePairSecret } from '../src/authentication.js'
 import { bulkFileBytesOf, bulkGeometryOf, ringOffsetOf } from '../src/geometry.js'
+import type { PipeTransport } from '../src/pipe-transport.js'
 import { RecordWriter } from '../src/record-writer.js'
 import { Collector, PipeJob, until } from './pipe-job.js'
 
@@ -99,11 +100,24 @@ describe('pipe: the provider', () => {
   it('refuses a directory that others may enter, on both sides', () =>
     withJob(2, async (job) => {
       chmodSync(job.directory, 0o750)
-      await assert.rejects(pipeProvider.open(job.job(0)), { code: 'ERR_AUTH', message: /mode 750/ })
+      assert.throws(() => pipeProvider.open(job.job(0)), { code: 'ERR_AUTH', message: /mode 750/ })
       await assert.rejects(pipeProvider.prepare({ size: 2, directory: job.directory, settings: {} }), {
         code: 'ERR_AUTH',
       })
       chmodSync(job.directory, 0o700)
+    }))
+
+  it('believes the launcher about how many cores there are', () =>
+    withJob(3, async (job) => {
+      for (const [cores, isCrowded] of [
+        ['2', true],
+        ['3', false],
+      ] as const) {
+        const transport = pipeProvider.open({ ...job.job(0), settings: { cores } }) as PipeTransport
+        // biome-ignore lint/complexity/useLiteralKeys: the key is private, and how long a yield takes is no test
+        assert.equal(transport['isCrowded'], isCrowded)
+        transport.abort()
+      }
     }))
 
   it('never makes anything over what is there already', () =>
@@ -131,22 +145,22 @@ describe('pipe: the provider', () => {
         assert.equal(transport.reaches(rank), false)
         assert.match(transport.whyNot(rank) ?? '', why)
         assert.throws(() => transport.trySend(rank, Int32Array.of(1), 1, new Uint8Array(0), 0, 0), OnecopyError)
-        await assert.rejects(pipeProvider.open(job.job(rank)), OnecopyError)
+        assert.throws(() => pipeProvider.open(job.job(rank)), OnecopyError)
       }
     }))
 
   it('refuses a descriptor that is missing or something else', () =>
     withJob(2, async (job) => {
-      await assert.rejects(pipeProvider.open(job.job(0, { descriptor: null })), { code: 'ERR_UNAVAILABLE' })
+      assert.throws(() => pipeProvider.open(job.job(0, { descriptor: null })), { code: 'ERR_UNAVAILABLE' })
       const other = openSync(process.execPath, 'r')
-      await assert.rejects(pipeProvider.open(job.job(0, { descriptor: other })), OnecopyError)
+      assert.throws(() => pipeProvider.open(job.job(0, { descriptor: other })), OnecopyError)
       closeSync(other)
     }))
 
   it('a rank with another token is a stranger: noticed once, without effect', () =>
     withJob(3, async (job) => {
       const [zero, one] = [await job.open(0), await job.open(1)]
-      const stranger = await pipeProvider.open(job.job(2, { token: new Uint8Array(32) }))
+      const stranger = pipeProvider.open(job.job(2, { token: new Uint8Array(32) }))
       const collector = new Collector()
       for (let i = 0; i < 5; i++) {
         await sendOne(stranger, 0, 100 + i)

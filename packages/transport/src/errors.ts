@@ -63,7 +63,7 @@ export interface ErrorFields {
 
 /**
  * Everything that goes wrong in the world, as opposed to in the caller's arguments (those are plain `TypeError` and
- * `RangeError`).
+ * `RangeError`). A process may hold this class twice, as ESM and as CommonJS: `instanceof` knows the errors of both.
  */
 export class OnecopyError extends Error {
   /** What went wrong, in one stable word. */
@@ -102,3 +102,11 @@ export class OnecopyError extends Error {
     Object.assign(this, given)
   }
 }
+
+Object.defineProperty(OnecopyError, Symbol.hasInstance, {
+  value: function isInstance(this: unknown, value: unknown): boolean {
+    // a subclass knows its own
+    if (this !== OnecopyError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return value instanceof Error && value.name === 'OnecopyError' && 'code' in value
+  },
+})

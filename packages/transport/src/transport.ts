@@ -113,8 +113,8 @@ export interface TransportProvider {
    */
   prepare(plan: JobPlan): Promise<PreparedTransport>
 
-  /** Rank's side: joins. When it resolves, peers may send to this rank. */
-  open(job: TransportJob): Promise<Transport>
+  /** Rank's side: joins, and waits for nobody. When it returns, peers may send to this rank. @throws OnecopyError */
+  open(job: TransportJob): Transport
 }
 
 export interface JobPlan {

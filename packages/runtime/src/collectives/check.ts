@@ -160,6 +160,7 @@ interface AnyLayout {
 
 const nothing: Describe = () => ({})
 const rootOnly: Describe = (_rank, _size, _data, root = 0) => ({ same: { root } })
+const rootInOptions: Describe = (_rank, _size, ...args) => ({ same: { root: args.at(-1)?.root ?? 0 } })
 const bcastMemory: Describe = (_rank, _size, view, root = 0) => ({ same: { root, length: `${view.byteLength} bytes` } })
 const reduction: Describe = (_rank, _size, data, op) => ({ same: { ...operationOf(op), ...dataOf(data, op) } })
 const rootedReduction: Describe = (_rank, _size, data, op, root = 0) => ({
@@ -243,6 +244,9 @@ const VERBS: Readonly<Record<string, Describe>> = {
   split: nothing,
   splitType: nothing,
   create: nothing,
+  spawn: rootInOptions,
+  listen: rootInOptions,
+  connect: rootInOptions,
 }
 
 function operationOf(op: Operation): Record<string, string> {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type net from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { OnecopyError } from '@onecopy/transport'
 import { RankLink } from './rank-link.js'
 import { LINK_DESCRIPTOR } from './rank-process.js'
@@ -14,10 +13,10 @@ export interface OwnLauncher {
 /**
  * Starts a launcher for this process, which nobody has launched. It writes where this process writes, keeps it alive only
  * while somebody waits for it, and ends what it has started when this process ends.
+ * @param script lone-launcher.ts, compiled.
  * @throws OnecopyError ERR_UNAVAILABLE when it cannot be started.
  */
-export function adoptLauncher(settings: Readonly<Record<string, string | undefined>>): OwnLauncher {
-  const script = fileURLToPath(new URL('./lone-launcher.js', import.meta.url))
+export function adoptLauncher(script: string, settings: Readonly<Record<string, string | undefined>>): OwnLauncher {
   const child = spawn(process.execPath, [script], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] })
   // What it cannot do shows on the line.
   child.on('error', () => {})

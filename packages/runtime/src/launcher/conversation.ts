@@ -1,5 +1,5 @@
 import type { ErrorCode, ErrorFields } from '@onecopy/transport'
-import type { Agreed, Asked, Extension, JobListener, PeerEnd } from '../job-link.js'
+import type { Agreed, Asked, Extension, JobListener, PeerEnd, Waiting } from '../job-link.js'
 import { abortText, type LauncherMessage, type Question, type RankMessage } from './control-message.js'
 
 export type MakeError = (code: ErrorCode, message: string, fields: ErrorFields) => Error
@@ -12,17 +12,6 @@ export interface ConversationOptions {
   readonly keepAlive: (isWaiting: boolean) => void
   /** Whether the line has been lost, so that nobody starts to wait for it. */
   readonly whyLost: () => Error | null
-}
-
-interface Round {
-  readonly number: number
-  readonly resolve: (cards: unknown[]) => void
-  readonly reject: (error: Error) => void
-}
-
-interface Waiting {
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: Error) => void
 }
 
 /** Who hears what comes over a line within the line. */
@@ -42,10 +31,10 @@ export class Conversation implements Extension {
   #listener: JobListener | null = null
   #early: ((listener: JobListener) => void)[] = []
   #rounds = 0
-  #waiting: Round | null = null
+  #waiting: { readonly round: number; readonly who: Waiting<unknown[]> } | null = null
   #asked = 0
   readonly #agreements = new Map<string, (agreed: Agreed) => void>()
-  readonly #questions = new Map<number, Waiting>()
+  readonly #questions = new Map<number, Waiting<unknown>>()
   readonly #lines = new Map<number, Hearer>()
   /** What came over a line before anybody listened to it. */
   readonly #unheard = new Map<number, unknown[]>()
@@ -55,20 +44,16 @@ export class Conversation implements Extension {
     this.#options = options
   }
 
-  allgather(card: unknown): Promise<unknown[]> {
+  allgather(card: unknown, who: Waiting<unknown[]>): void {
     if (this.#waiting !== null) throw new TypeError('allgather is called again before the last one is over')
-    const number = this.#rounds++
-    return new Promise((resolve, reject) => {
-      const { write, whyLost } = this.#options
-      if (whyLost() === null) write({ type: 'card', round: number, card: card ?? null })
-      const lost = whyLost()
-      if (lost !== null) {
-        reject(lost)
-        return
-      }
-      this.#waiting = { number, resolve, reject }
-      this.#look()
-    })
+    const round = this.#rounds++
+    const lost = this.#said({ type: 'card', round, card: card ?? null })
+    if (lost !== null) {
+      who.reject(lost)
+      return
+    }
+    this.#waiting = { round, who }
+    this.#look()
   }
 
   listen(listener: JobListener): void {
@@ -91,23 +76,18 @@ export class Conversation implements Extension {
     this.#look()
   }
 
-  ask(question: Question): Asked {
+  ask(question: Question, who: Waiting<unknown>): Asked {
     const number = this.#asked++
-    const { write, whyLost } = this.#options
-    const answer = new Promise<unknown>((resolve, reject) => {
-      if (whyLost() === null) write({ type: 'ask', number, question })
-      const lost = whyLost()
-      if (lost !== null) {
-        reject(lost)
-        return
-      }
-      this.#questions.set(number, { resolve, reject })
+    const lost = this.#said({ type: 'ask', number, question })
+    if (lost === null) {
+      this.#questions.set(number, who)
       this.#look()
-    })
+    } else {
+      who.reject(lost)
+    }
     return {
-      answer,
       cancel: () => {
-        if (this.#questions.has(number)) write({ type: 'cancel', number })
+        if (this.#questions.has(number)) this.#options.write({ type: 'cancel', number })
       },
     }
   }
@@ -142,11 +122,11 @@ export class Conversation implements Extension {
   receive(message: LauncherMessage): void {
     switch (message.type) {
       case 'gathered':
-        this.#settle(message.round, (round) => round.resolve(message.cards))
+        this.#settle(message.round, (who) => who.resolve(message.cards))
         break
       case 'refused':
-        this.#settle(message.round, (round) =>
-          round.reject(this.#options.makeError(message.code, message.message, { rank: message.rank })),
+        this.#settle(message.round, (who) =>
+          who.reject(this.#options.makeError(message.code, message.message, { rank: message.rank })),
         )
         break
       case 'ended':
@@ -187,7 +167,7 @@ export class Conversation implements Extension {
   /** Nothing will come any more. */
   lost(error: Error): void {
     this.failing = true
-    this.#settle(null, (round) => round.reject(error))
+    this.#settle(null, (who) => who.reject(error))
     for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
     for (const hearer of [...this.#lines.values()]) hearer.lost()
     this.#tell((listener) => listener.launcherLost())
@@ -201,7 +181,7 @@ export class Conversation implements Extension {
   #aborted(byRank: number, exitCode: number, reason: string): void {
     this.failing = true
     const error = this.#options.makeError('ERR_ABORTED', abortText(byRank, reason), { rank: byRank, exitCode })
-    this.#settle(null, (round) => round.reject(error))
+    this.#settle(null, (who) => who.reject(error))
     for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
     // The job's bridges end with it; on them its ranks have other numbers.
     for (const hearer of [...this.#lines.values()]) hearer.message({ type: 'aborted', byRank: -1, exitCode, reason })
@@ -223,16 +203,23 @@ export class Conversation implements Extension {
     this.#unheard.set(line, unheard)
   }
 
-  /** Ends the waiting allgather if it is the one with this number; any, for null. */
-  #settle(number: number | null, how: (round: Round) => void): void {
-    const round = this.#waiting
-    if (round === null || (number !== null && round.number !== number)) return
-    this.#waiting = null
-    this.#look()
-    how(round)
+  /** Writes it out, unless the line is lost, or is found to be: then answers why. */
+  #said(message: RankMessage): Error | null {
+    const { write, whyLost } = this.#options
+    if (whyLost() === null) write(message)
+    return whyLost()
   }
 
-  #answered(number: number, how: (waiting: Waiting) => void): void {
+  /** Ends the waiting allgather if it is the one of this round; any, for null. */
+  #settle(round: number | null, how: (who: Waiting<unknown[]>) => void): void {
+    const waiting = this.#waiting
+    if (waiting === null || (round !== null && waiting.round !== round)) return
+    this.#waiting = null
+    this.#look()
+    how(waiting.who)
+  }
+
+  #answered(number: number, how: (waiting: Waiting<unknown>) => void): void {
     const waiting = this.#questions.get(number)
     if (waiting === undefined) return
     this.#questions.delete(number)

@@ -50,6 +50,11 @@ export class Guardian {
     this.#child = process.platform === 'win32' ? null : startShell(directory)
   }
 
+  /** Null where there is none. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null
+  }
+
   /** Adds a process of the job. */
   watch(pid: number): void {
     const startTime = processStartTime(pid)

@@ -42,7 +42,8 @@ export interface JoinParty {
 }
 
 /**
- * Waits under a name for one other job, and holds the bridge to it; answers the number of the ranks' lines.
+ * Waits under a name for one other job, and holds the bridge to it; answers the number of the ranks' lines. Whoever else has
+ * come is hung up on, and knocks again when somebody next listens under the name.
  *
  * Strangers: the socket lies in the job's private directory, and what it is called and the token stand in a file that only
  * this user can read. Node cannot ask the kernel who has connected.
@@ -60,21 +61,21 @@ export async function listenForGroup(party: JoinParty): Promise<number> {
     server.listen(socketPath, resolve)
   })
   fs.chmodSync(socketPath, 0o600)
-  let claim: ReturnType<typeof claimName>
+  let visitor: Visitor
   try {
-    claim = claimName(name, { socket: socketPath, token: token.toString('hex') }, home.shared.directory)
-  } catch (error) {
-    server.close()
-    throw error
-  }
-  home.shared.guardian.watchName(claim.file, claim.id)
-  try {
-    const visitor = await firstVisitor(server, token, party)
-    return await receive(visitor, party)
+    const { directory, guardian } = home.shared
+    const claim = await claimName(name, { socket: socketPath, token: token.toString('hex') }, directory, guardian.pid)
+    try {
+      guardian.watchName(claim.file, claim.id)
+      visitor = await firstVisitor(server, token, party)
+    } finally {
+      claim.release()
+    }
   } finally {
-    claim.release()
+    // Before the visitor is received, which takes its time: what nobody will answer must not connect.
     server.close()
   }
+  return receive(visitor, party)
 }
 
 interface Visitor {
@@ -175,7 +176,7 @@ export async function connectToGroup(party: JoinParty): Promise<number> {
   try {
     for (;;) {
       const entry = findName(name, home.options.env)
-      const met = entry === null ? null : await knock(entry, party)
+      const met = entry === null ? null : await knock(entry, party.size, (hangUp) => (wake = hangUp))
       if (met !== null) return enter(met, party)
       if (over !== null) throw over
       await new Promise<void>((resolve) => {
@@ -194,25 +195,25 @@ interface Welcome {
   readonly groups: readonly [number, number]
 }
 
-/** Says the token and waits to be welcomed; null when that was somebody who listens no longer, or has taken another. */
-function knock(entry: NameEntry, { size, signal }: JoinParty): Promise<Welcome | null> {
+/**
+ * Says the token and waits to be welcomed; null when that was somebody who listens no longer, or has taken another.
+ * @param giveUpBy is told how to hang up before.
+ */
+function knock(entry: NameEntry, size: number, giveUpBy: (hangUp: () => void) => void): Promise<Welcome | null> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(entry.socket)
     const line = new JoinLine(socket)
     line.trust()
-    const giveUp = (): void => line.destroy()
-    const deadline = setTimeout(giveUp, WELCOME_MS)
-    signal.addEventListener('abort', giveUp, { once: true })
-    const settle = (): void => {
-      clearTimeout(deadline)
-      signal.removeEventListener('abort', giveUp)
-    }
+    const hangUp = (): void => line.destroy()
+    const deadline = setTimeout(hangUp, WELCOME_MS)
+    giveUpBy(hangUp)
     line.whenClosed(() => {
-      settle()
+      clearTimeout(deadline)
       resolve(null)
     })
     line.hear((message) => {
-      settle()
+      clearTimeout(deadline)
+      giveUpBy(() => {})
       line.hear(null)
       if (message.type === 'welcome') {
         resolve({ line, groups: message.groups })

@@ -1,12 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { OnecopyError } from '@onecopy/transport'
 import { isPrivate, usableBases } from './job-directory.js'
 import { pidNamespace, processStartTime } from './process-identity.js'
 
-/** Somebody removes the folder whenever it is empty, also between our making it and putting something in. */
-const ATTEMPTS_MAX = 20
+/**
+ * Somebody removes the folder whenever it is empty, also between our making it and putting something in; and whoever else is
+ * removing what an ended job has left may need a moment: its guardian waits a second at most.
+ */
+const ATTEMPTS_MAX = 200
+const ATTEMPT_MS = 10
 
 const HASH_LENGTH = 32
 const CLAIM_BYTES = 16
@@ -18,10 +23,19 @@ export interface NameEntry {
   readonly token: string
 }
 
-interface Owner {
+interface Process {
   readonly pid: number
   readonly startTime: string | null
+}
+
+interface Owner extends Process {
   readonly namespace: number
+  /** Removes the name when the owner was killed. */
+  readonly guardian: Process | null
+}
+
+interface Found extends NameEntry, Owner {
+  readonly id: string
 }
 
 export interface Claim {
@@ -35,27 +49,29 @@ export interface Claim {
 /**
  * Takes a name among this user's jobs: a file in a folder of this user's alone, made whole and put there in one step.
  * @param jobDirectory the job's private directory; the folder of names lies beside it.
+ * @param guardianPid who removes the name should this process be killed.
  * @throws OnecopyError ERR_UNAVAILABLE when somebody has it, ERR_AUTH when the folder is not ours alone.
  */
-export function claimName(name: string, entry: NameEntry, jobDirectory: string): Claim {
+export async function claimName(
+  name: string,
+  entry: NameEntry,
+  jobDirectory: string,
+  guardianPid: number | null = null,
+): Promise<Claim> {
   const folder = namesFolder(path.dirname(jobDirectory))
   const file = path.join(folder, hashOf(name))
   const id = randomBytes(CLAIM_BYTES).toString('hex')
-  const owner: Owner = { pid: process.pid, startTime: processStartTime(process.pid), namespace: pidNamespace() }
+  const guardian = guardianPid === null ? null : identityOf(guardianPid)
+  const owner: Owner = { ...identityOf(process.pid), namespace: pidNamespace(), guardian }
   const draft = path.join(jobDirectory, `name-${id.slice(0, 8)}`)
   fs.writeFileSync(draft, `${id}\n${JSON.stringify({ ...entry, ...owner })}\n`, { flag: 'wx', mode: 0o600 })
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      try {
-        makeFolder(folder)
-        fs.linkSync(draft, file)
-        return { file, id, release: () => giveBack(file, id) }
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code === 'EEXIST') removeIfStale(file, name)
-        else if (code !== 'ENOENT') throw error
-      }
+      makeFolder(folder)
+      if (isLinked(draft, file)) return { file, id, release: () => giveBack(file, id) }
+      if (!removeIfStale(file, name, draft)) await setTimeout(ATTEMPT_MS)
     }
+    removeIfEmpty(folder)
     throw new OnecopyError('ERR_UNAVAILABLE', `the name '${name}' cannot be had: others take and leave it all the time`)
   } finally {
     fs.rmSync(draft, { force: true })
@@ -101,14 +117,14 @@ function notPrivate(folder: string): OnecopyError {
   )
 }
 
-function readEntry(file: string): (NameEntry & Owner) | null {
+function readEntry(file: string): Found | null {
   let descriptor = -1
   try {
     descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
     const status = fs.fstatSync(descriptor)
     if (!status.isFile() || status.uid !== process.geteuid?.() || (status.mode & 0o077) !== 0) return null
-    const [, text = ''] = fs.readFileSync(descriptor, 'utf8').split('\n')
-    return JSON.parse(text) as NameEntry & Owner
+    const [id, text = ''] = fs.readFileSync(descriptor, 'utf8').split('\n')
+    return { id, ...JSON.parse(text) } as Found
   } catch {
     return null
   } finally {
@@ -116,16 +132,64 @@ function readEntry(file: string): (NameEntry & Owner) | null {
   }
 }
 
-/** @throws OnecopyError ERR_UNAVAILABLE when the one who has the name lives, or might. */
-function removeIfStale(file: string, name: string): void {
-  const owner = readEntry(file)
-  if (owner === null && !fs.existsSync(file)) return
-  const isGone = owner?.namespace === pidNamespace() && processStartTime(owner.pid) !== owner.startTime
-  if (!isGone) {
-    const who = owner === null ? 'something that is not onecopy' : `the launcher with pid ${owner.pid}`
+/** Puts the draft there in one step; false when something is there already, or the folder has just been removed. */
+function isLinked(draft: string, file: string): boolean {
+  try {
+    fs.linkSync(draft, file)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' || code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/**
+ * Removes a name whose owner is gone; false while somebody else is about to.
+ * @throws OnecopyError ERR_UNAVAILABLE when the one who has the name lives, or might.
+ */
+function removeIfStale(file: string, name: string, draft: string): boolean {
+  const found = readEntry(file)
+  if (found === null && !fs.existsSync(file)) return true
+  if (found === null || !isGone(found)) {
+    const who = found === null ? 'something that is not onecopy' : `the launcher with pid ${found.pid}`
     throw new OnecopyError('ERR_UNAVAILABLE', `the name '${name}' is taken: ${who} listens under it; choose another`)
   }
-  fs.rmSync(file, { force: true })
+  if (found.guardian !== null && lives(found.guardian)) return false
+  return removeStale(file, found.id, draft)
+}
+
+/**
+ * Removes the file that begins with `id` and whose owner is gone. Between a look at it and its removal somebody else could
+ * have removed it and put a file of his own there, which must stay: so only who holds the right to remove this one may. The
+ * right is a file as well, named after both, and goes the same way should its holder be killed.
+ */
+function removeStale(file: string, id: string, draft: string): boolean {
+  const right = `${file}-${id}`
+  if (!isLinked(draft, right)) {
+    const holder = readEntry(right)
+    if (holder !== null && isGone(holder)) removeStale(right, holder.id, draft)
+    return false
+  }
+  try {
+    if (readEntry(file)?.id === id) fs.unlinkSync(file)
+    return true
+  } finally {
+    fs.unlinkSync(right)
+  }
+}
+
+/** Of a process in another pid namespace nothing can be known. */
+function isGone(owner: Owner): boolean {
+  return owner.namespace === pidNamespace() && !lives(owner)
+}
+
+function lives({ pid, startTime }: Process): boolean {
+  return processStartTime(pid) === startTime
+}
+
+function identityOf(pid: number): Process {
+  return { pid, startTime: processStartTime(pid) }
 }
 
 function giveBack(file: string, id: string): void {
@@ -134,9 +198,13 @@ function giveBack(file: string, id: string): void {
   } catch {
     // Gone already.
   }
+  removeIfEmpty(path.dirname(file))
+}
+
+function removeIfEmpty(folder: string): void {
   try {
-    fs.rmdirSync(path.dirname(file))
+    fs.rmdirSync(folder)
   } catch {
-    // Other names are in it.
+    // Names are in it.
   }
 }

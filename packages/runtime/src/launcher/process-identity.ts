@@ -1,11 +1,13 @@
 import fs from 'node:fs'
 
 /** Fields of /proc/<pid>/stat after the command's name, which may itself hold spaces and brackets. */
+const STATE_FIELD = 0
 const START_TIME_FIELD = 19
 
 /**
  * When process `pid` started, in clock ticks since boot: together with the pid it names one process for good, because pids
- * are used again. '0' where the system does not tell (no /proc); null when there is no such process.
+ * are used again. '0' where the system does not tell (no /proc); null when there is no such process, or only what its parent has
+ * yet to take note of.
  */
 export function processStartTime(pid: number): string | null {
   let stat: string
@@ -15,7 +17,8 @@ export function processStartTime(pid: number): string | null {
     if (fs.existsSync('/proc/self/stat')) return null
     return isAlive(pid) ? '0' : null
   }
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_TIME_FIELD] ?? '0'
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[STATE_FIELD] === 'Z' ? null : (fields[START_TIME_FIELD] ?? '0')
 }
 
 /** The inode of this process's pid namespace: a pid means something only together with it. 0 where there are none. */

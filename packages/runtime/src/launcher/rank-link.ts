@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import type { ErrorCode, ErrorFields } from '@onecopy/transport'
-import type { Agreed, Extension, JobLink, JobListener, LinkTransport } from '../job-link.js'
+import type { Agreed, Extension, JobLink, JobListener, LinkTransport, Waiting } from '../job-link.js'
 import {
   encodeMessage,
   type JobMessage,
@@ -127,16 +127,16 @@ export class RankLink implements JobLink {
     this.#conversation.agree(id, members, flags, done)
   }
 
-  allgather(card: unknown): Promise<unknown[]> {
-    return this.#conversation.allgather(card)
+  allgather(card: unknown, waiting: Waiting<unknown[]>): void {
+    this.#conversation.allgather(card, waiting)
   }
 
   listen(listener: JobListener): void {
     this.#conversation.listen(listener)
   }
 
-  extension(): Promise<Extension> {
-    return Promise.resolve(this.#conversation)
+  extension(): Extension {
+    return this.#conversation
   }
 
   pump(): void {

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import os from 'node:os'
 import { type JobPlan, OnecopyError, type PreparedTransport } from '@onecopy/transport'
 import { settingsFromEnvironment } from '../settings.js'
 import { transportByName } from '../transports.js'
@@ -42,6 +43,8 @@ export async function makeSharedResources(options: JobOptions): Promise<SharedRe
   if (options.stats) settings.stats = '1'
   if (options.check) settings.check = '1'
   if (options.continueOnFailure) settings.onFailure = 'continue'
+  // Counted here: a rank that is bound to one core sees no other.
+  settings.cores = String(os.availableParallelism())
   const directory = makeJobDirectory(options.env)
   const guardian = new Guardian(directory)
   let transports: readonly NamedTransport[] = []

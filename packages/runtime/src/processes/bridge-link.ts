@@ -1,8 +1,11 @@
 import fs from 'node:fs'
 import { OnecopyError } from '@onecopy/transport'
-import type { Agreed, Extension, JobLink, JobListener, LinkTransport } from '../job-link.js'
+import type { Job } from '../job.js'
+import type { Agreed, Extension, JobLink, JobListener, LinkTransport, Waiting } from '../job-link.js'
 import { type BridgeMessage, type HeldFile, namespaceName, validLauncherMessage } from '../launcher/control-message.js'
 import { Conversation } from '../launcher/conversation.js'
+import { outsideWord } from '../outside-word.js'
+import type { Schedule } from '../schedule.js'
 
 /**
  * A rank's link to the coordinator of a bridge: the same conversation as with its launcher, over a line of the link it has.
@@ -31,10 +34,10 @@ export class BridgeLink implements JobLink {
    * Waits on `line` for the coordinator to say who this rank is.
    * @throws OnecopyError ERR_LAUNCHER_LOST.
    */
-  static async open(home: JobLink, carrier: Extension, line: number): Promise<BridgeLink> {
+  static *open({ link: home, engine }: Job, carrier: Extension, line: number): Schedule<BridgeLink> {
     carrier.hold()
     try {
-      return await new Promise((resolve, reject) => {
+      return yield* outsideWord<BridgeLink>(engine, ({ resolve, reject }) => {
         let link: BridgeLink | null = null
         carrier.open(line, {
           message: (message) => {
@@ -46,7 +49,7 @@ export class BridgeLink implements JobLink {
               link = new BridgeLink(home, carrier, line, validBridge(message))
               resolve(link)
             } catch (error) {
-              reject(error)
+              reject(error as Error)
             }
           },
           lost: () => {
@@ -90,16 +93,16 @@ export class BridgeLink implements JobLink {
     this.#conversation.agree(id, members, flags, done)
   }
 
-  allgather(card: unknown): Promise<unknown[]> {
-    return this.#conversation.allgather(card)
+  allgather(card: unknown, waiting: Waiting<unknown[]>): void {
+    this.#conversation.allgather(card, waiting)
   }
 
   listen(listener: JobListener): void {
     this.#conversation.listen(listener)
   }
 
-  extension(): Promise<Extension> {
-    return Promise.resolve(this.#conversation)
+  extension(): Extension {
+    return this.#conversation
   }
 
   pump(): void {

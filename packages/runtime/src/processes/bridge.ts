@@ -1,9 +1,12 @@
 import { type ErrorCode, type ErrorFields, OnecopyError } from '@onecopy/transport'
+import { bcast } from '../collectives/bcast.js'
 import type { Communicator } from '../communicator.js'
 import type { Intercommunicator } from '../intercommunicator.js'
 import { Job } from '../job.js'
-import type { Asked } from '../job-link.js'
+import type { Asked, Extension } from '../job-link.js'
 import type { Question } from '../launcher/control-message.js'
+import { outsideWord, resultElsewhere } from '../outside-word.js'
+import type { Exchange, Schedule } from '../schedule.js'
 import { TRANSPORTS } from '../transports.js'
 import { BridgeLink } from './bridge-link.js'
 
@@ -17,21 +20,14 @@ export interface Bridge {
   readonly localFirst: boolean
 }
 
-/** The ranks that open a bridge together: those of a communicator. */
-export interface Members {
-  readonly communicator: Communicator
-  /** In its job, by rank of the communicator. */
-  readonly ranks: readonly number[]
-}
-
 /**
  * Meets everybody on the bridge whose line has this number; done when all ranks of both groups have come.
  * @throws OnecopyError ERR_EARLY_EXIT, ERR_START_TIMEOUT, ERR_UNAVAILABLE when they cannot all meet.
  */
-export async function openBridge(home: Job, line: number): Promise<Bridge> {
-  const link = await BridgeLink.open(home.link, await extensionOf(home), line)
+export function* openBridge(home: Job, line: number): Schedule<Bridge> {
+  const link = yield* BridgeLink.open(home, extensionOf(home), line)
   try {
-    const job = await Job.start(link, TRANSPORTS, home.group)
+    const job = yield* Job.join(link, TRANSPORTS, home)
     link.met()
     const [first, second] = link.groups
     const localFirst = link.rank < first
@@ -43,36 +39,38 @@ export async function openBridge(home: Job, line: number): Promise<Bridge> {
 }
 
 /**
- * Has one rank, `root`, ask its launcher for a bridge, and everybody open it. When the root cannot, nobody can, for the same
- * reason.
+ * Has one rank of the exchange, `root`, ask its launcher for a bridge, and everybody open it. When the root cannot, nobody can,
+ * for the same reason.
  */
-export async function askForBridge(
-  job: Job,
-  { communicator }: Members,
+export function* askForBridge(
+  home: Job,
+  exchange: Exchange,
   root: number,
   signal: AbortSignal | undefined,
   question: () => Question,
-): Promise<Bridge> {
-  const isRoot = communicator.rank === root
-  const agreed = await communicator.bcast(isRoot ? await ask(job, signal, question) : null, root)
-  if (agreed === null) throw new OnecopyError('ERR_PROTOCOL', 'the root has told nothing')
-  if ('line' in agreed) return openBridge(job, agreed.line)
+): Schedule<Bridge> {
+  const isRoot = exchange.rank === root
+  const told = yield* bcast<Told | null>(exchange, isRoot ? yield* ask(home, signal, question) : null, root)
+  if (told === null) throw new OnecopyError('ERR_PROTOCOL', 'the root has told nothing')
+  if ('line' in told) return yield* openBridge(home, told.line)
   if (isRoot && signal?.aborted) throw signal.reason
-  // Made here on every rank, so that the stack leads to the call.
-  const { code, message, fields } = agreed
+  const { code, message, fields } = told
   throw code === 'TypeError' ? new TypeError(message) : new OnecopyError(code, message, fields)
 }
 
 /** The bridge as users get it: its two groups, each of which speaks to the other. */
-export async function intercommunicatorOver(
-  { job, localSize, localFirst }: Bridge,
+export function* intercommunicatorOver(
+  home: Job,
+  opening: Schedule<Bridge>,
   name: string,
-): Promise<Intercommunicator> {
+): Schedule<Intercommunicator> {
+  const { job, localSize, localFirst } = yield* opening
   const { world } = job
   const firstSize = localFirst ? localSize : world.size - localSize
   try {
-    const local = (await world.split(localFirst ? 0 : 1)) as Communicator
-    const inter = await local.createIntercomm(0, local.rank === 0 ? world : null, localFirst ? firstSize : 0)
+    const local = (yield* resultElsewhere(home.engine, world.split(localFirst ? 0 : 1))) as Communicator
+    const peer = local.rank === 0 ? world : null
+    const inter = yield* resultElsewhere(home.engine, local.createIntercomm(0, peer, localFirst ? firstSize : 0))
     local.free()
     inter.name = name
     return inter
@@ -88,17 +86,21 @@ type Told =
   | { readonly line: number }
   | { readonly code: ErrorCode | 'TypeError'; readonly message: string; readonly fields: ErrorFields }
 
-async function ask(job: Job, signal: AbortSignal | undefined, question: () => Question): Promise<Told> {
+function* ask(home: Job, signal: AbortSignal | undefined, question: () => Question): Schedule<Told> {
   let asked: Asked | null = null
   const giveUp = (): void => asked?.cancel()
   try {
     signal?.throwIfAborted()
     const said = question()
-    asked = (await extensionOf(job)).ask(said)
+    const extension = extensionOf(home)
     signal?.addEventListener('abort', giveUp, { once: true })
-    if (signal?.aborted) giveUp()
-    return { line: (await asked.answer) as number }
+    const line = yield* outsideWord<unknown>(home.engine, (waiting) => {
+      asked = extension.ask(said, waiting)
+    })
+    return { line: line as number }
   } catch (error) {
+    // where it was not the answer that has failed
+    giveUp()
     if (signal?.aborted) return { code: 'ERR_CANCELLED', message: 'the root has given it up', fields: {} }
     const { message } = error as Error
     if (!(error instanceof OnecopyError)) return { code: 'TypeError', message, fields: {} }
@@ -109,8 +111,7 @@ async function ask(job: Job, signal: AbortSignal | undefined, question: () => Qu
   }
 }
 
-function extensionOf(job: Job): ReturnType<NonNullable<Job['link']['extension']>> {
-  const { link } = job
+function extensionOf({ link }: Job): Extension {
   if (link.extension === undefined) {
     throw new OnecopyError('ERR_UNAVAILABLE', 'nobody can start or join other jobs for this one')
   }

@@ -1,6 +1,8 @@
 import { checkRoot } from '../arguments.js'
+import type { Intercommunicator } from '../intercommunicator.js'
 import type { Job } from '../job.js'
-import { askForBridge, type Bridge, type Members } from './bridge.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { askForBridge, type Bridge, intercommunicatorOver } from './bridge.js'
 
 /** How two jobs find each other. Only what the root says counts. */
 export interface JoinOptions {
@@ -18,32 +20,46 @@ const CONNECT_TIMEOUT_SECONDS = 30
 const SECONDS_MAX = 2_147_483
 
 /** Waits for another job of this user to connect; every rank of `members` calls it. This side's group is the first. */
-export function listenBridge(job: Job, members: Members, name: string, options: JoinOptions = {}): Promise<Bridge> {
-  return joinBridge(job, members, 'listen', name, options, null)
+export function listenForJob(
+  home: Job,
+  exchange: Exchange,
+  members: readonly number[],
+  name: string,
+  options: JoinOptions = {},
+): Schedule<Intercommunicator> {
+  return intercommunicatorOver(home, joined(home, exchange, members, 'listen', name, options, null), name)
 }
 
 /** Connects to another job of this user that listens; every rank of `members` calls it. */
-export function connectBridge(job: Job, members: Members, name: string, options: JoinOptions = {}): Promise<Bridge> {
-  return joinBridge(job, members, 'connect', name, options, CONNECT_TIMEOUT_SECONDS)
+export function connectToJob(
+  home: Job,
+  exchange: Exchange,
+  members: readonly number[],
+  name: string,
+  options: JoinOptions = {},
+): Schedule<Intercommunicator> {
+  const bridge = joined(home, exchange, members, 'connect', name, options, CONNECT_TIMEOUT_SECONDS)
+  return intercommunicatorOver(home, bridge, name)
 }
 
-function joinBridge(
-  job: Job,
-  members: Members,
+function joined(
+  home: Job,
+  exchange: Exchange,
+  members: readonly number[],
   verb: 'listen' | 'connect',
   name: string,
   options: JoinOptions,
   usualTimeout: number | null,
-): Promise<Bridge> {
+): Schedule<Bridge> {
   const { root = 0, signal } = options
-  checkRoot(root, members.communicator.size)
-  return askForBridge(job, members, root, signal, () => {
+  checkRoot(root, members.length)
+  return askForBridge(home, exchange, root, signal, () => {
     if (typeof name !== 'string' || name === '') throw new TypeError(`the name must be a word, not ${String(name)}`)
     const timeout = options.timeout ?? usualTimeout
     if (timeout !== null && !(timeout > 0 && timeout <= SECONDS_MAX)) {
       throw new RangeError(`timeout must be a number of seconds from above 0 to ${SECONDS_MAX}, not ${timeout}`)
     }
     const timeoutMs = timeout === null ? null : Math.ceil(timeout * 1000)
-    return { verb, name, members: members.ranks, timeoutMs }
+    return { verb, name, members, timeoutMs }
   })
 }

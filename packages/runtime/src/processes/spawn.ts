@@ -1,9 +1,11 @@
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { checkRoot } from '../arguments.js'
+import type { Intercommunicator } from '../intercommunicator.js'
 import type { Job } from '../job.js'
 import type { SpawnQuestion } from '../launcher/control-message.js'
-import { askForBridge, type Bridge, type Members } from './bridge.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { askForBridge, intercommunicatorOver } from './bridge.js'
 
 /** One of several programs to spawn: MPI's `MPI_Comm_spawn_multiple`. */
 export interface SpawnProgram {
@@ -32,15 +34,17 @@ export interface SpawnOptions {
 }
 
 /** Starts `programs` as a job of their own and opens the bridge to it; every rank of `members` calls it. */
-export function spawnBridge(
-  job: Job,
-  members: Members,
+export function spawnJob(
+  home: Job,
+  exchange: Exchange,
+  members: readonly number[],
   programs: readonly SpawnProgram[],
-  options: SpawnOptions = {},
-): Promise<Bridge> {
+  options: SpawnOptions,
+): Schedule<Intercommunicator> {
   const { root = 0 } = options
-  checkRoot(root, members.communicator.size)
-  return askForBridge(job, members, root, undefined, () => questionOf(members, programs, options))
+  checkRoot(root, members.length)
+  const bridge = askForBridge(home, exchange, root, undefined, () => questionOf(members, programs, options))
+  return intercommunicatorOver(home, bridge, 'spawned')
 }
 
 /** The programs in either form of the call. */
@@ -54,11 +58,15 @@ export function programsOf(
   return [[{ script, size: size as number, ...(args === undefined ? {} : { args }) }], options ?? {}]
 }
 
-function questionOf(members: Members, programs: readonly SpawnProgram[], options: SpawnOptions): SpawnQuestion {
+function questionOf(
+  members: readonly number[],
+  programs: readonly SpawnProgram[],
+  options: SpawnOptions,
+): SpawnQuestion {
   const { env = {}, cwd, nodeArgs, startTimeout } = options
   return {
     verb: 'spawn',
-    members: members.ranks,
+    members,
     programs: programs.map(({ script, size, args = [] }) => ({
       script: script instanceof URL ? fileURLToPath(script) : script,
       size,

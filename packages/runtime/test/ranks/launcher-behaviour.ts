@@ -14,6 +14,11 @@ const [, , what, whichRank] = process.argv
 const chosen = whichRank === undefined || link.rank === Number(whichRank)
 const pumpCell = new Int32Array(new SharedArrayBuffer(4))
 
+/** Everybody's card, by rank. */
+function gather(card: unknown): Promise<unknown[]> {
+  return new Promise((resolve, reject) => link.allgather(card, { resolve, reject }))
+}
+
 function printWhatIsTold(): void {
   link.listen({
     peerEnded: (end) => console.log(`told: rank ${end.rank} ${end.how} ${end.exitCode ?? end.signal}`),
@@ -61,7 +66,7 @@ function dieOfPeers(): void {
 
 const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
   describe: async () => {
-    const cards = await link.allgather({ rank: link.rank })
+    const cards = await gather({ rank: link.rank })
     const env = [process.env.ONECOPY_RANK_LINK ?? 'none', process.env.ONECOPY_RANK, process.env.ONECOPY_SIZE].join(' ')
     const mode = (fs.statSync(link.directory).mode & 0o777).toString(8)
     console.log(JSON.stringify({ rank: link.rank, size: link.size, cards, env, mode, args: process.argv.slice(3) }))
@@ -72,7 +77,7 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     console.log(`token of ${link.token.length} bytes ${seen.includes(token) ? 'seen' : 'unseen'} ${token}`)
   },
   idle: async () => {
-    await link.allgather(null)
+    await gather(null)
     printWhatIsTold()
     console.log(`ready ${process.pid}`)
     stay()
@@ -80,13 +85,13 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
   'spin-deaf': async () => {
     process.on('SIGTERM', () => {})
     process.on('SIGINT', () => {})
-    await link.allgather(null)
+    await gather(null)
     fs.writeSync(1, `ready ${process.pid}\n`)
     spin(() => {})
   },
   'spin-pump': async () => {
     process.on('SIGTERM', () => {})
-    await link.allgather(null)
+    await gather(null)
     fs.writeSync(1, `ready ${process.pid}\n`)
     spin(() => {
       Atomics.wait(pumpCell, 0, 0, 10)
@@ -94,33 +99,33 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     })
   },
   fail: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     throw new Error('the first failure')
   },
   reject: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     void Promise.reject(new Error('the first rejection'))
   },
   exit3: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     process.exit(3)
   },
   abort: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     link.abort(7, 'seen enough')
     process.exit(7)
   },
   crash: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     process.kill(process.pid, 'SIGSEGV')
   },
   noise: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (chosen) throw new Error('the first failure')
     link.listen({
       peerEnded: () => {
@@ -133,7 +138,7 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
     stay()
   },
   'leave-one': async () => {
-    await link.allgather(null)
+    await gather(null)
     if (chosen) return
     let told = 0
     link.listen({
@@ -151,18 +156,18 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
       console.error('nothing to do for me')
       process.exit(0)
     }
-    await link.allgather(null)
+    await gather(null)
   },
   'early-crash': async () => {
     if (chosen) throw new Error('broken before init')
-    await link.allgather(null)
+    await gather(null)
   },
   absent: async () => {
     if (chosen) {
       console.error(`${'x'.repeat(60_000)}\nstill thinking`)
       return void setTimeout(() => {}, LIFE_MS)
     }
-    await link.allgather(null)
+    await gather(null)
   },
   plain: () => console.log(`rank ${link.rank}`),
   echo: () => {
@@ -180,7 +185,7 @@ const BEHAVIOURS: Record<string, () => void | Promise<void>> = {
   },
   statistics: () => link.stats({ sent: { messages: 10 + link.rank, bytes: 100 }, by: 'pipe' }),
   grandchild: async () => {
-    await link.allgather(null)
+    await gather(null)
     if (!chosen) return dieOfPeers()
     const child = spawn('sleep', ['12'], { stdio: ['ignore', 'inherit', 'inherit', 3], detached: true })
     child.unref()

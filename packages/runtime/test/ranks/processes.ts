@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { connect, type Intercommunicator, init, listen, OnecopyError, parent } from 'onecopy'
+import { connect, type Intercommunicator, init, listen, OnecopyError, PROC_NULL, parent, ROOT } from 'onecopy'
 import { assertBytes, filledBytes } from '../support/payload.ts'
 
 const [scenario = '', ...words] = process.argv.slice(2)
@@ -57,7 +57,11 @@ function isSyncFace(face: string | undefined): boolean {
 }
 
 async function spawnHere(size: number, args: string[], face?: string): Promise<Others> {
-  return new Others(await world.spawn(script, size, { args }), isSyncFace(face))
+  const isSync = isSyncFace(face)
+  return new Others(
+    isSync ? world.sync.spawn(script, size, { args }) : await world.spawn(script, size, { args }),
+    isSync,
+  )
 }
 
 async function parents(face?: string): Promise<Others> {
@@ -89,13 +93,26 @@ function linkOf(file: string): string {
 async function failure(what: string, call: () => PromiseLike<unknown>): Promise<void> {
   try {
     await call()
-    console.log(`${what}: no failure`)
+    tellFailure(what, null)
   } catch (error) {
-    const { code } = error as OnecopyError
-    console.log(
-      `${what}: ${error instanceof OnecopyError ? code : `${(error as Error).name}: ${(error as Error).message}`}`,
-    )
+    tellFailure(what, error)
   }
+}
+
+/** The same of a call that blocks. */
+function failureNow(what: string, call: () => unknown): void {
+  try {
+    call()
+    tellFailure(what, null)
+  } catch (error) {
+    tellFailure(what, error)
+  }
+}
+
+function tellFailure(what: string, error: unknown): void {
+  const { code, name, message } = (error ?? {}) as OnecopyError
+  const said = error === null ? 'no failure' : error instanceof OnecopyError ? code : `${name}: ${message}`
+  console.log(`${what}: ${said}`)
 }
 
 const forever = (): Promise<never> => new Promise(() => setInterval(() => {}, 1000))
@@ -240,6 +257,55 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     await failure('timeout', () => world.connect('x', { timeout: -1 }))
   },
 
+  /** With --check: a spawn that the others do not take part in, and one with several roots. */
+  async mismatch() {
+    await failure('verb', () => (world.rank === 0 ? world.spawn(script, 1) : world.barrier()))
+    await failure('root', () => world.spawn([{ script, size: 1 }], { root: world.rank }))
+    await failure('joining', async () => world.sync[world.rank === 0 ? 'listen' : 'connect']('x', { timeout: 1 }))
+  },
+
+  /** Spawns that fail leave nothing open here. */
+  async fruitless() {
+    const open = (): number => fs.readdirSync('/proc/self/fd').length
+    const counts: number[] = []
+    for (let round = 0; round < 4; round++) {
+      await failure(`spawn ${round}`, () => world.spawn(words[0] as string, 1))
+      counts.push(open())
+    }
+    console.log(counts.at(-1) === counts[0] ? 'nothing is left' : `open files: ${counts}`)
+  },
+
+  /** Children that come and go, and what goes wrong, while the event loop stands still. */
+  async blocking() {
+    if (isChild) {
+      const { sync } = (await parents()).comm
+      sync.send(`${sync.recv<string>(0)} and back`, 0)
+      sync.disconnect()
+      return
+    }
+    let turns = 0
+    setImmediate(() => turns++)
+    const { sync, rank } = world
+    for (const word of ['there', 'again']) {
+      const children = sync.spawn([{ script, size: 2, args: ['blocking'] }], { root: world.size - 1 })
+      if (rank === 0) {
+        for (const child of [0, 1]) children.sync.send(word, child)
+        for (const child of [0, 1]) assert.equal(children.sync.recv(child), `${word} and back`)
+      }
+      children.sync.disconnect()
+      failureNow('after', () => children.sync.send(1, 0))
+    }
+    failureNow('no script', () => sync.spawn('/no/such/script.js', 1))
+    failureNow('root', () => sync.spawn(script, 1, { root: 7 }))
+    failureNow('world', () => sync.disconnect())
+    failureNow('connect', () => sync.connect('nobody', { timeout: 0.3 }))
+    failureNow('listen', () => sync.listen('nobody', { timeout: 0.3 }))
+    failureNow('aborted', () => sync.listen('nobody', { signal: AbortSignal.abort(new Error('never')) }))
+    sync.finalize()
+    failureNow('over', () => sync.barrier())
+    console.log(`${turns} turns of the event loop`)
+  },
+
   /** `child <how> [wait]`: a child ends; what do its parents see? */
   async child() {
     const [how = ''] = words
@@ -270,9 +336,12 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     await forever()
   },
 
-  /** A child that never calls init(). */
+  /** `early <script> <face>`: a child that never calls init(). */
   async early() {
-    await failure(`parent ${world.rank}`, () => world.spawn(words[0] as string, 1, { startTimeout: 2 }))
+    const [child = '', face] = words
+    const options = { startTimeout: 2 }
+    if (isSyncFace(face)) failureNow(`parent ${world.rank}`, () => world.sync.spawn(child, 1, options))
+    else await failure(`parent ${world.rank}`, () => world.spawn(child, 1, options))
   },
 
   /** `parent <how>`: rank 0 of the parents ends; what do the children see? */
@@ -332,11 +401,33 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
   async join() {
     const [verb, name = '', face] = words
     const isListener = verb === 'listen'
-    const comm = await (isListener ? listen : connect)(name, { timeout: 15 })
-    const others = new Others(comm, isSyncFace(face))
+    const isSync = isSyncFace(face)
+    const options = { timeout: 15 }
+    const comm = isSync
+      ? world.sync[isListener ? 'listen' : 'connect'](name, options)
+      : await (isListener ? listen : connect)(name, options)
+    const others = new Others(comm, isSync)
     await others.exchange(isListener)
-    await comm.disconnect()
+    if (isSync) comm.sync.disconnect()
+    else await comm.disconnect()
     console.log(`${verb} ${world.rank} exchanged`)
+  },
+
+  /** `serve <name> <clients>`: one job after the other. */
+  async serve() {
+    const [name = '', clients] = words
+    for (let client = 0; client < Number(clients); client++) {
+      const comm = await world.listen(name, { timeout: 15 })
+      await comm.bcast(`client ${client}`, world.rank === 0 ? ROOT : PROC_NULL)
+      await comm.disconnect()
+    }
+    console.log('served all')
+  },
+
+  async client() {
+    const comm = await world.connect(words[0] as string, { timeout: 15 })
+    console.log(`served as ${await comm.bcast(null, 0)}`)
+    await comm.disconnect()
   },
 
   /** `refuse <name>`: nobody is there. */

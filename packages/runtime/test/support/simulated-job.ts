@@ -8,7 +8,7 @@ import {
 } from '@onecopy/transport'
 import type { Communicator } from '../../src/communicator.js'
 import { Job } from '../../src/job.js'
-import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd } from '../../src/job-link.js'
+import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd, Waiting } from '../../src/job-link.js'
 import { Agreements } from '../../src/launcher/agreements.js'
 import type { TransportKind } from '../../src/transports.js'
 import { within } from './deadline.js'
@@ -105,9 +105,9 @@ function kindOf(name: string, open: () => Transport): TransportKind {
     name,
     probe: () => ({ available: true, detail: 'simulated' }),
     prepare: () => Promise.resolve({ descriptor: null, data: null, release: () => undefined }),
-    open: () => Promise.resolve(open()),
+    open,
   }
-  return { name, load: () => Promise.resolve(provider) }
+  return { name, load: () => Promise.resolve(provider), loadNow: () => provider }
 }
 
 /** What stands in for the launcher: where simulated ranks lay their cards, and who tells who has ended. */
@@ -187,8 +187,8 @@ class SimulatedLink implements JobLink {
     this.#notices = notices
   }
 
-  allgather(card: unknown): Promise<unknown[]> {
-    return this.#board.give(this.#round++, this.rank, card)
+  allgather(card: unknown, { resolve, reject }: Waiting<unknown[]>): void {
+    this.#board.give(this.#round++, this.rank, card).then(resolve, reject)
   }
 
   agree(id: string, members: readonly number[], flags: number, done: (agreed: Agreed) => void): void {

@@ -96,10 +96,17 @@ const job: TransportJob = {
   descriptor: 3,
   notice: (key, message) => print(`notice ${key}: ${message}`),
 }
-const transport = await cmaProvider.open(job).catch((error: OnecopyError) => {
-  print(`refused ${error.code} ${error.errno}: ${error.message}`)
-  process.exit(1)
-})
+const transport = openOrExit()
 print('ready')
 await roles[role]?.(transport, job)
 await transport.close()
+
+function openOrExit(): Transport {
+  try {
+    return cmaProvider.open(job)
+  } catch (error) {
+    const { code, errno, message } = error as OnecopyError
+    print(`refused ${code} ${errno}: ${message}`)
+    process.exit(1)
+  }
+}

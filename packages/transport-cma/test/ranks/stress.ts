@@ -17,7 +17,7 @@ interface Frame {
 const job = JSON.parse(process.argv[2] as string) as Omit<TransportJob, 'token' | 'descriptor' | 'notice'>
 const framesMax = Number(process.argv[3])
 const seed = Number(process.argv[4])
-const transport: Transport = await cmaProvider.open({
+const transport: Transport = cmaProvider.open({
   ...job,
   token: new Uint8Array(32),
   descriptor: 3,

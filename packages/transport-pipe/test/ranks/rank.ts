@@ -5,7 +5,7 @@ import { pipeProvider } from '@onecopy/transport-pipe'
 const INHERITED = 3
 
 /** Opens the transport of the rank that this process plays; the job comes as JSON in the first argument. */
-export async function openRank(): Promise<{ transport: Transport; scenario: string }> {
+export function openRank(): { transport: Transport; scenario: string } {
   const { rank, size, directory, token, scenario } = JSON.parse(process.argv[2] ?? '{}') as {
     rank: number
     size: number
@@ -24,7 +24,7 @@ export async function openRank(): Promise<{ transport: Transport; scenario: stri
     settings: {},
     notice: (key, message) => console.error(key, message),
   }
-  return { transport: await pipeProvider.open(job), scenario }
+  return { transport: pipeProvider.open(job), scenario }
 }
 
 /** Sends one frame, polling into `receiver` while there is no room. */

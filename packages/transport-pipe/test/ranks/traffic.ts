@@ -3,7 +3,7 @@ import { nobody, openRank, send } from './rank.js'
 
 /** Whom every scenario talks to: the test itself. */
 const PEER = 0
-const { transport, scenario } = await openRank()
+const { transport, scenario } = openRank()
 const { frameBytesMax } = transport.limits
 const [what, argument] = scenario.split(' ')
 const count = Number(argument)
