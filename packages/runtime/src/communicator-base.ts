@@ -247,8 +247,7 @@ export abstract class CommunicatorBase {
     const freed = new OnecopyError('ERR_CLOSED', message)
     base.closed = new TypeError(message)
     base.freed = freed
-    base.engine.dropContext(base.context, freed)
-    this.job.contexts.freed(base.context)
+    this.job.dropContext(base.context, freed)
   }
 
   /**
@@ -485,11 +484,25 @@ export abstract class CommunicatorBase {
     return this.begun(this.startCollective(make, options), options)
   }
 
-  /** @internal What a communicator made from this one takes over. */
+  /** @internal What a communicator made from this one takes over; it is given up where an attribute refuses to be copied. */
   protected inherit<C extends CommunicatorBase>(made: C, withAttributes: boolean): C {
     made.errhandler = this.errhandler
-    if (withAttributes) this.#attributes.copyTo(this, made.#attributes)
+    if (!withAttributes) return made
+    try {
+      this.#attributes.copyTo(this, made.#attributes)
+    } catch (error) {
+      made.free()
+      throw error
+    }
     return made
+  }
+
+  /** @internal */
+  protected ranksOf(group: Group): number[] {
+    if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
+    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
+    if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
+    return ranks
   }
 
   /** World ranks of all who can speak here. */

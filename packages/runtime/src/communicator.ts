@@ -1,9 +1,10 @@
+import { checkColorAndKey, colorOfType } from './arguments.js'
 import * as collectives from './collectives/index.js'
 import { groupTag, joinTag, shrinkTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
-import { agreeOnContext, meet, type NewRanks, splitRanks } from './communicator-creation.js'
-import { CONGRUENT, IDENT, type IN_PLACE, UNDEFINED, UNEQUAL } from './constants.js'
-import { type Comparison, Group } from './group.js'
+import { agreeOnContext, type Meeting, meet, type NewRanks, splitRanks } from './communicator-creation.js'
+import { CONGRUENT, IDENT, type IN_PLACE, type UNDEFINED, UNEQUAL } from './constants.js'
+import type { Comparison, Group } from './group.js'
 import { Intercommunicator } from './intercommunicator.js'
 import type { Job } from './job.js'
 import type { Operation } from './operation.js'
@@ -300,7 +301,7 @@ export class Communicator extends CommunicatorBase {
   dup(options?: WaitOptions): Request<Communicator> {
     const { job, members } = this
     return this.collective((exchange) => {
-      const made = agreeOnContext(exchange, job.contexts, members)
+      const made = agreeOnContext(exchange, job)
       return mapped(made, (context) => this.#make(context, members, `dup of ${this.name}`, true))
     }, options)
   }
@@ -313,13 +314,10 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2
    */
   split(color: number, key = 0, options?: WaitOptions): Request<Communicator | null> {
-    if (!(Number.isInteger(color) && ((color >= 0 && color === (color | 0)) || color === UNDEFINED))) {
-      throw new TypeError(`color must be an integer from 0 to 2^31-1, or UNDEFINED, got ${String(color)}`)
-    }
-    if (!Number.isInteger(key)) throw new TypeError(`key must be an integer, got ${String(key)}`)
-    const { job, members } = this
+    checkColorAndKey(color, key)
+    const { job } = this
     return this.collective((exchange) => {
-      const made = splitRanks(exchange, job.contexts, members, color, key)
+      const made = splitRanks(exchange, job, color, key)
       return mapped(made, (ranks) => this.#makeOf(ranks, `${this.name}, color ${color}`))
     }, options)
   }
@@ -330,10 +328,7 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2 (MPI_Comm_split_type)
    */
   splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Request<Communicator | null> {
-    if (type !== 'shared' && type !== UNDEFINED) {
-      throw new TypeError(`type must be 'shared' or UNDEFINED, got ${String(type)}`)
-    }
-    return this.split(type === UNDEFINED ? UNDEFINED : 0, key, options)
+    return this.split(colorOfType(type), key, options)
   }
 
   /**
@@ -343,7 +338,7 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2 (MPI_Comm_create)
    */
   create(group: Group, options?: WaitOptions): Request<Communicator | null> {
-    const ranks = this.#ranksOf(group)
+    const ranks = this.ranksOf(group)
     return this.collective((exchange) => this.#created(new SubExchange(exchange, ranks), group), options)
   }
 
@@ -356,7 +351,7 @@ export class Communicator extends CommunicatorBase {
     base.open()
     options.signal?.throwIfAborted()
     base.checkTag(tag)
-    const ranks = this.#ranksOf(group)
+    const ranks = this.ranksOf(group)
     const service = groupTag(tag, ranks, this.#count(`group ${tag} ${ranks}`))
     const exchange = new SubExchange(this.exchangeFor(service), ranks)
     return this.begun(this.run(this.#created(exchange, group), service), options)
@@ -383,7 +378,7 @@ export class Communicator extends CommunicatorBase {
    * @param peer a communicator that both leaders are in
    * @param remoteLeader the other leader's rank in `peer`
    * @param tag keeps calls apart that overlap on `peer`
-   * @throws OnecopyError ERR_TYPE when the groups have processes in common
+   * @throws TypeError when the groups have processes in common
    * @see MPI 4.1, 7.6.2
    */
   createIntercomm(
@@ -406,11 +401,14 @@ export class Communicator extends CommunicatorBase {
       service = joinTag(tag, one, other, peer.#count(`join ${tag} ${Math.min(one, other)} ${Math.max(one, other)}`))
       bridge = peer.exchangeFor(service)
     }
-    const { job, members, name } = this
+    const { job, name, rank, size } = this
+    const followers = Array.from({ length: size }, (_, other) => other).filter((other) => other !== localLeader)
     return this.collective((exchange) => {
-      const met = meet(exchange, job.contexts, members, localLeader, bridge, remoteLeader)
-      const made = mapped(met, (meeting) =>
-        this.inherit(Intercommunicator.between(job, meeting, members, `${name} and others`), false),
+      const local = new SubExchange(exchange, [localLeader, ...followers])
+      // who does not lead speaks to nobody there
+      const remote = bridge === null ? new SubExchange(exchange, []) : new SubExchange(bridge, [remoteLeader])
+      const made = mapped(meet({ local, remote }, job, 0, rank), (meeting) =>
+        this.inherit(Intercommunicator.between(job, meeting as Meeting, `${name} and others`), false),
       )
       // the other side must not wait for a leader whose own side has failed
       return service < 0 ? made : telling(made, (error) => base.engine.breakOff(peer!.base.context + 1, service, error))
@@ -483,7 +481,7 @@ export class Communicator extends CommunicatorBase {
 
   *#created(exchange: SubExchange, group: Group): Schedule<Communicator | null> {
     if (exchange.rank < 0) return null
-    const context = yield* agreeOnContext(exchange, this.job.contexts, group.members)
+    const context = yield* agreeOnContext(exchange, this.job)
     return this.#make(context, group.members, `group of ${this.name}`, false)
   }
 
@@ -498,7 +496,7 @@ export class Communicator extends CommunicatorBase {
       let made: Communicator | null = null
       try {
         const exchange = new SubExchange(this.exchangeFor(service), ranks)
-        const context = yield* agreeOnContext(exchange, job.contexts, survivors)
+        const context = yield* agreeOnContext(exchange, job)
         made = this.#make(context, survivors, `${this.name}, shrunk`, false)
       } catch (error) {
         if (this.base.engine.failure !== null) throw error
@@ -525,13 +523,6 @@ export class Communicator extends CommunicatorBase {
   #make(context: number, members: readonly number[], name: string, isDuplicate: boolean): Communicator {
     const made = communicatorOver(this.job, context, members, name)
     return this.inherit(made, isDuplicate)
-  }
-
-  #ranksOf(group: Group): number[] {
-    if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
-    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
-    if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
-    return ranks
   }
 }
 

@@ -1,10 +1,10 @@
+import { checkColorAndKey, colorOfType } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as across from './collectives/across.js'
-import { bcast } from './collectives/bcast.js'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { CommunicatorBase } from './communicator-base.js'
-import { agreeOnContext, type Meeting, meet } from './communicator-creation.js'
-import { CONGRUENT, IDENT, SIMILAR, UNEQUAL } from './constants.js'
+import { type Meeting, meet, meetToMerge } from './communicator-creation.js'
+import { CONGRUENT, IDENT, SIMILAR, UNDEFINED, UNEQUAL } from './constants.js'
 import { type Comparison, Group } from './group.js'
 import type { Job } from './job.js'
 import type { Operation } from './operation.js'
@@ -50,11 +50,8 @@ export class Intercommunicator extends CommunicatorBase {
   }
 
   /** @internal The two groups that have met, as this side sees it. */
-  static between(job: Job, meeting: Meeting, members: readonly number[], name: string): Intercommunicator {
-    const { context, localContext, remoteMembers } = meeting
-    if (members.some((member) => remoteMembers.includes(member))) {
-      throw new TypeError('the two groups of an intercommunicator may not have processes in common')
-    }
+  static between(job: Job, meeting: Meeting, name: string): Intercommunicator {
+    const { context, localContext, members, remoteMembers } = meeting
     const local = communicatorOver(job, localContext, members, `${name}, this side`)
     const base = new PointToPoint(job.engine, local.rank, context, remoteMembers, remoteMembers.length)
     return new Intercommunicator(job, base, name, local, remoteMembers)
@@ -160,13 +157,45 @@ export class Intercommunicator extends CommunicatorBase {
 
   /** An intercommunicator between the same groups with a life of its own. @see MPI 4.1, 7.4.2 */
   dup(options?: WaitOptions): Request<Intercommunicator> {
-    const { job, members, name } = this
-    return this.#across((both) => {
-      const met = meet(both.local, job.contexts, members, 0, this.rank === 0 ? both.remote : null, 0)
-      return made(met, (meeting) =>
-        this.inherit(Intercommunicator.between(job, meeting, members, `dup of ${name}`), true),
-      )
-    }, options)
+    return this.#across(
+      (both) =>
+        made(meet(both, this.job, 0, this.rank), (meeting) =>
+          this.#make(meeting as Meeting, `dup of ${this.name}`, true),
+        ),
+      options,
+    )
+  }
+
+  /**
+   * Intercommunicators between those ranks of both groups that give the same `color`, on each side numbered by `key`, and by rank
+   * where keys are equal. Every rank of both groups calls it; who gives UNDEFINED, or a colour that nobody of the other
+   * group gives, gets null.
+   * @param color 0 to 2^31-1, or UNDEFINED
+   * @param key any int32; default 0
+   * @see MPI 4.1, 7.4.2
+   */
+  split(color: number, key = 0, options?: WaitOptions): Request<Intercommunicator | null> {
+    checkColorAndKey(color, key)
+    return this.#across((both) => this.#split(both, color, key, `${this.name}, color ${color}`), options)
+  }
+
+  /**
+   * Intercommunicators between ranks that share something, as `Communicator.splitType` has it: 'shared' or UNDEFINED, which gives null.
+   * @see MPI 4.1, 7.4.2 (MPI_Comm_split_type)
+   */
+  splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Request<Intercommunicator | null> {
+    return this.split(colorOfType(type), key, options)
+  }
+
+  /**
+   * An intercommunicator between `group` of this side and the group that the other side gives. Every rank of both sides calls it,
+   * all of a side with the same group. Who is not in it gets null, and so does everybody where one side's group is empty.
+   * @throws TypeError when the group has processes that are not of this side
+   * @see MPI 4.1, 7.4.2 (MPI_Comm_create)
+   */
+  create(group: Group, options?: WaitOptions): Request<Intercommunicator | null> {
+    const place = this.ranksOf(group).indexOf(this.rank)
+    return this.#across((both) => this.#split(both, place < 0 ? UNDEFINED : 0, place, `group of ${this.name}`), options)
   }
 
   /**
@@ -176,11 +205,10 @@ export class Intercommunicator extends CommunicatorBase {
    */
   merge(high = false, options?: WaitOptions): Request<Communicator> {
     const { job, members, name } = this
-    const theirs = this.#remoteMembers
     return this.#across(
       (both) =>
-        made(meetToMerge(both, job, members, theirs, high), ({ context, order }) =>
-          this.inherit(communicatorOver(job, context, order, `${name}, merged`), false),
+        made(meetToMerge(both, job, members, this.#remoteMembers, high), (merged) =>
+          this.inherit(communicatorOver(job, merged.context, merged.members, `${name}, merged`), false),
         ),
       options,
     )
@@ -214,6 +242,16 @@ export class Intercommunicator extends CommunicatorBase {
     return this.startCollective((remote) => make({ local: this.#localExchange(remote), remote }), options)
   }
 
+  #split(both: across.Across, color: number, key: number, name: string): Schedule<Intercommunicator | null> {
+    return made(meet(both, this.job, color, key), (meeting) =>
+      meeting === null ? null : this.#make(meeting, name, false),
+    )
+  }
+
+  #make(meeting: Meeting, name: string, isDuplicate: boolean): Intercommunicator {
+    return this.inherit(Intercommunicator.between(this.job, meeting, name), isDuplicate)
+  }
+
   #across<T>(make: (both: across.Across) => Schedule<T>, options?: WaitOptions): Request<T> {
     return this.begun(this.startAcross(make, options), options)
   }
@@ -223,32 +261,6 @@ export class Intercommunicator extends CommunicatorBase {
     const { base } = this.#local
     return new CollectiveExchange(base, base.context + 1, (remote as CollectiveExchange).tag)
   }
-}
-
-/** What merge agrees on: a context for everybody, and the order of the ranks. */
-function* meetToMerge(
-  { local, remote }: across.Across,
-  job: Job,
-  ours: readonly number[],
-  theirs: readonly number[],
-  high: boolean,
-): Schedule<{ context: number; order: readonly number[] }> {
-  // each side's word is its rank 0's, so that a side which disagrees does so with itself only
-  const weAreHigh = yield* bcast(local, high, 0)
-  const said = yield* across.allgatherAcross<boolean>({ local, remote }, weAreHigh)
-  const theyAreHigh = said[0] === true
-  const weAreFirst = weAreHigh === theyAreHigh ? Math.min(...ours) < Math.min(...theirs) : theyAreHigh
-  const order = weAreFirst ? [...ours, ...theirs] : [...theirs, ...ours]
-  let minted = -1
-  if (weAreFirst) minted = yield* agreedOnSide(local, job, ours, order.length)
-  const heard = yield* across.allgatherAcross<number>({ local, remote }, minted)
-  return { context: weAreFirst ? minted : (heard[0] as number), order }
-}
-
-function* agreedOnSide(local: Exchange, job: Job, members: readonly number[], count: number): Schedule<number> {
-  const context = yield* agreeOnContext(local, job.contexts, members)
-  if (local.rank === 0) job.contexts.share(context, count)
-  return context
 }
 
 function* made<A, B>(schedule: Schedule<A>, make: (value: A) => B): Schedule<B> {

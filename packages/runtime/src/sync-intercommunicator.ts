@@ -1,6 +1,8 @@
 import type { LayoutAcross } from './collectives/across.js'
 import * as across from './collectives/across.js'
 import type { Communicator } from './communicator.js'
+import type { UNDEFINED } from './constants.js'
+import type { Group } from './group.js'
 import type { Intercommunicator } from './intercommunicator.js'
 import type { Operation } from './operation.js'
 import type { PointToPoint, WaitOptions } from './point-to-point.js'
@@ -114,6 +116,21 @@ export class SyncIntercommunicator extends SyncPointToPoint {
   /** An intercommunicator between the same groups. @see MPI 4.1, 7.4.2 */
   dup(options?: WaitOptions): Intercommunicator {
     return this.#communicator.dup(options).waitSync()
+  }
+
+  /** Intercommunicators by colour, each side ordered by key. @see MPI 4.1, 7.4.2 */
+  split(color: number, key = 0, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.split(color, key, options).waitSync()
+  }
+
+  /** Intercommunicators between ranks that share memory. @see MPI 4.1, 7.4.2 */
+  splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.splitType(type, key, options).waitSync()
+  }
+
+  /** An intercommunicator between a group of each side. @see MPI 4.1, 7.4.2 */
+  create(group: Group, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.create(group, options).waitSync()
   }
 
   /** One communicator of both groups. @see MPI 4.1, 7.6.2 */

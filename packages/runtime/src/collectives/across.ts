@@ -287,6 +287,17 @@ export function reduceScatterBlockAcross<T>(
   })()
 }
 
+/** What every rank of either side says, by rank, on every rank. */
+export function* heardOnBothSides<T>(
+  { local, remote }: Across,
+  word: T,
+): Schedule<{ readonly ours: readonly T[]; readonly theirs: readonly T[] }> {
+  const ours = yield* gather(local, word, 0)
+  const both = local.rank === 0 ? [ours, yield* swapped(remote, ours)] : null
+  const [mine, theirs] = (yield* bcast(local, both, 0)) as [T[], T[]]
+  return { ours: mine, theirs }
+}
+
 function* receivedValue(remote: Exchange, source: number): Schedule<unknown> {
   const receive = remote.receiveValue(source)
   yield receive
