@@ -413,7 +413,7 @@ export abstract class CommunicatorBase {
     const exchange = this.#blocking.open(tag)
     const schedule = make(exchange)
     this.#collectiveTag = nextTag(tag)
-    base.engine.begin(base.context)
+    this.begin()
     return this.#blocking.run(exchange, call === null ? schedule : checkedFirst(exchange, call, schedule))
   }
 
@@ -451,8 +451,13 @@ export abstract class CommunicatorBase {
     const schedule = make(exchange)
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
-    this.base.engine.begin(this.base.context)
+    this.begin()
     return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), tag)
+  }
+
+  /** @internal A collective begins: states of broken ones grow old. */
+  protected begin(): void {
+    this.base.engine.begin(this.base.context)
   }
 
   /** @internal */

@@ -1,6 +1,7 @@
 import { checkColorAndKey, colorOfType } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as across from './collectives/across.js'
+import type { ExchangeLayout, ScatterLayout } from './collectives/index.js'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { CommunicatorBase } from './communicator-base.js'
 import { type Meeting, meet, meetToMerge } from './communicator-creation.js'
@@ -8,6 +9,7 @@ import { CONGRUENT, IDENT, SIMILAR, UNDEFINED, UNEQUAL } from './constants.js'
 import { type Comparison, Group } from './group.js'
 import type { Job } from './job.js'
 import type { Operation } from './operation.js'
+import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
 import type { Request } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
@@ -122,11 +124,7 @@ export class Intercommunicator extends CommunicatorBase {
   }
 
   /** The same between memory of one's own, block by block. @see MPI 4.1, 6.8 */
-  alltoallInto(
-    send: View,
-    recv: View,
-    options: { readonly send?: across.LayoutAcross; readonly recv?: across.LayoutAcross } & WaitOptions = {},
-  ): Request<void> {
+  alltoallInto(send: View, recv: View, options: ExchangeLayout & WaitOptions = {}): Request<void> {
     return this.#across((both) => across.alltoallIntoAcross(both, send, recv, options), options)
   }
 
@@ -150,10 +148,91 @@ export class Intercommunicator extends CommunicatorBase {
     return this.#across((both) => across.allreduceIntoAcross(both, send, recv, op), options)
   }
 
-  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.1 */
+  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
+    return this.#across((both) => across.reduceScatterAcross(both, values, op), options)
+  }
+
+  /**
+   * Combines the other group's `send` element by element and divides it among this group's ranks, in rank order: `counts` says how
+   * many elements each rank here gets in its `recv`. Both groups give `send` of one length, whatever their sizes.
+   * @see MPI 4.1, 6.10.2
+   */
+  reduceScatterInto(send: View, recv: View, op: Operation, options: ScatterLayout & WaitOptions = {}): Request<void> {
+    return this.#across((both) => across.reduceScatterIntoAcross(both, send, recv, op, options), options)
+  }
+
+  /** The same with equal blocks, of `recv`'s length. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(send: View, recv: View, op: Operation, options?: WaitOptions): Request<void> {
+    return this.#across((both) => across.reduceScatterBlockIntoAcross(both, send, recv, op), options)
+  }
+
+  /** As {@link reduceScatter}. @see MPI 4.1, 6.10.1 */
   reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): Request<T> {
     return this.#across((both) => across.reduceScatterBlockAcross(both, values, op), options)
   }
+
+  // --- persistent collectives: as for one group
+
+  /** @see MPI 4.1, 6.13.1 */
+  barrierInit(): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.barrierAcross(both))
+  }
+
+  /** @see MPI 4.1, 6.13.2 */
+  bcastInit(view: View | null, root: number): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.bcastIntoAcross(both, view, root))
+  }
+
+  /** @see MPI 4.1, 6.13.3 */
+  gatherInit(
+    send: View | null,
+    recv: View | null,
+    options: across.LayoutAcross & { readonly root: number },
+  ): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.gatherIntoAcross(both, send, recv, options.root, options))
+  }
+
+  /** @see MPI 4.1, 6.13.4 */
+  scatterInit(
+    send: View | null,
+    recv: View | null,
+    options: across.LayoutAcross & { readonly root: number },
+  ): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.scatterIntoAcross(both, send, recv, options.root, options))
+  }
+
+  /** @see MPI 4.1, 6.13.5 */
+  allgatherInit(send: View, recv: View, options: across.LayoutAcross = {}): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.allgatherIntoAcross(both, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.6 */
+  alltoallInit(send: View, recv: View, options: ExchangeLayout = {}): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.alltoallIntoAcross(both, send, recv, options))
+  }
+
+  /** @see MPI 4.1, 6.13.7 */
+  reduceInit(send: View | null, recv: View | null, op: Operation, root: number): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.reduceIntoAcross(both, send, recv, op, root))
+  }
+
+  /** @see MPI 4.1, 6.13.8 */
+  allreduceInit(send: View, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.allreduceIntoAcross(both, send, recv, op))
+  }
+
+  /** @see MPI 4.1, 6.13.10 */
+  reduceScatterInit(send: View, recv: View, op: Operation, options: ScatterLayout = {}): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.reduceScatterIntoAcross(both, send, recv, op, options))
+  }
+
+  /** @see MPI 4.1, 6.13.9 */
+  reduceScatterBlockInit(send: View, recv: View, op: Operation): PersistentRequest<void> {
+    return this.#persistentAcross((both) => across.reduceScatterBlockIntoAcross(both, send, recv, op))
+  }
+
+  // --- other communicators
 
   /** An intercommunicator between the same groups with a life of its own. @see MPI 4.1, 7.4.2 */
   dup(options?: WaitOptions): Request<Intercommunicator> {
@@ -226,6 +305,12 @@ export class Intercommunicator extends CommunicatorBase {
     return sides.includes(SIMILAR) ? SIMILAR : CONGRUENT
   }
 
+  /** @internal */
+  protected override begin(): void {
+    super.begin()
+    this.base.engine.begin(this.#local.base.context)
+  }
+
   /** @internal The ranks of this side wait for each other as well. */
   protected override breakOff(tag: number, error: unknown): void {
     super.breakOff(tag, error)
@@ -254,6 +339,10 @@ export class Intercommunicator extends CommunicatorBase {
 
   #across<T>(make: (both: across.Across) => Schedule<T>, options?: WaitOptions): Request<T> {
     return this.begun(this.startAcross(make, options), options)
+  }
+
+  #persistentAcross(make: (both: across.Across) => Schedule<void>): PersistentRequest<void> {
+    return this.persistent((remote) => make({ local: this.#localExchange(remote), remote }))
   }
 
   /** Both exchanges of a call use the same tag, each on its own context. */

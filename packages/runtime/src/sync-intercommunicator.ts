@@ -1,5 +1,6 @@
 import type { LayoutAcross } from './collectives/across.js'
 import * as across from './collectives/across.js'
+import type { ExchangeLayout, ScatterLayout } from './collectives/index.js'
 import type { Communicator } from './communicator.js'
 import type { UNDEFINED } from './constants.js'
 import type { Group } from './group.js'
@@ -80,11 +81,7 @@ export class SyncIntercommunicator extends SyncPointToPoint {
   }
 
   /** The same between memory of one's own, block by block. @see MPI 4.1, 6.8 */
-  alltoallInto(
-    send: View,
-    recv: View,
-    options: { readonly send?: LayoutAcross; readonly recv?: LayoutAcross } & WaitOptions = {},
-  ): void {
+  alltoallInto(send: View, recv: View, options: ExchangeLayout & WaitOptions = {}): void {
     this.#run((both) => across.alltoallIntoAcross(both, send, recv, options), options)
   }
 
@@ -108,7 +105,22 @@ export class SyncIntercommunicator extends SyncPointToPoint {
     this.#run((both) => across.allreduceIntoAcross(both, send, recv, op), options)
   }
 
-  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.1 */
+  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
+    return this.#run((both) => across.reduceScatterAcross(both, values, op), options)
+  }
+
+  /** Divides the combination of the other group's `send` among this group's ranks. @see MPI 4.1, 6.10.2 */
+  reduceScatterInto(send: View, recv: View, op: Operation, options: ScatterLayout & WaitOptions = {}): void {
+    this.#run((both) => across.reduceScatterIntoAcross(both, send, recv, op, options), options)
+  }
+
+  /** The same with equal blocks. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(send: View, recv: View, op: Operation, options?: WaitOptions): void {
+    this.#run((both) => across.reduceScatterBlockIntoAcross(both, send, recv, op), options)
+  }
+
+  /** As {@link reduceScatter}. @see MPI 4.1, 6.10.1 */
   reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
     return this.#run((both) => across.reduceScatterBlockAcross(both, values, op), options)
   }
