@@ -3,7 +3,7 @@ import { checkView } from './arguments.js'
 import { type AttributeKey, Attributes } from './attributes.js'
 import { BlockingRun } from './blocking-run.js'
 import { CollectiveExchange } from './collective-exchange.js'
-import { type Call, CallWatch, checkedFirst, checks } from './collectives/check.js'
+import { type Call, CallWatch, checkedFirst, checks, type Describe } from './collectives/check.js'
 import { nextTag, persistentTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from './constants.js'
 import { Group } from './group.js'
@@ -414,7 +414,7 @@ export abstract class CommunicatorBase {
     const schedule = make(exchange)
     this.#collectiveTag = nextTag(tag)
     this.begin()
-    return this.#blocking.run(exchange, call === null ? schedule : checkedFirst(exchange, call, schedule))
+    return this.#blocking.run(exchange, call === null ? schedule : this.checked(exchange, call, schedule))
   }
 
   /** @internal A collective to be started again and again, under tags of its own. */
@@ -433,9 +433,14 @@ export abstract class CommunicatorBase {
     })
   }
 
-  /** @internal Has the verbs of these faces say who calls them from where, where the job is run with --check. */
-  protected watchCalls(): void {
-    if (checks(this.job.link.settings)) this.#calls = new CallWatch(this.rank, this.size, [this, this.sync])
+  /** @internal Has the verbs of both faces say who calls them from where, where the job is run with --check. */
+  protected watchCalls(verbs: Readonly<Record<string, Describe>>, size: number): void {
+    if (checks(this.job.link.settings)) this.#calls = new CallWatch(verbs, this.rank, size, [this, this.sync])
+  }
+
+  /** @internal The schedule with the check before it. */
+  protected checked<T>(exchange: Exchange, call: Call, schedule: Schedule<T>): Schedule<T> {
+    return checkedFirst(exchange, call, schedule)
   }
 
   #startAs(
@@ -452,7 +457,7 @@ export abstract class CommunicatorBase {
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
     this.begin()
-    return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), tag)
+    return this.run(call === null ? schedule : this.checked(exchange, call, schedule), tag)
   }
 
   /** @internal A collective begins: states of broken ones grow old. */

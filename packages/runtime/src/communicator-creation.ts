@@ -57,8 +57,9 @@ export interface Meeting {
  * context is taken: both sides know which that is.
  */
 export function* meet(both: Across, job: Job, color: number, key: number): Schedule<Meeting | null> {
-  const minted = color === UNDEFINED ? [] : [job.contexts.mint(), job.contexts.mint()]
+  const minted: number[] = []
   try {
+    while (color !== UNDEFINED && minted.length < 2) minted.push(job.contexts.mint())
     const said = yield* heardOnBothSides(both, { color, key, minted, member: job.link.rank })
     if (color === UNDEFINED) return null
     const ours = ranksOfColor(said.ours, color).map((rank) => said.ours[rank]!)

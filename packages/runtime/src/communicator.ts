@@ -1,4 +1,5 @@
 import { checkColorAndKey, colorOfType } from './arguments.js'
+import { VERBS } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
 import { groupTag, joinTag, shrinkTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
@@ -35,7 +36,7 @@ export class Communicator extends CommunicatorBase {
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
     super(job, base, name, members)
     this.sync = new SyncCommunicator(this, base)
-    this.watchCalls()
+    this.watchCalls(VERBS, this.size)
   }
 
   // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait

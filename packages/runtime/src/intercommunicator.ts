@@ -1,6 +1,8 @@
 import { checkColorAndKey, colorOfType } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as across from './collectives/across.js'
+import type { Call } from './collectives/check.js'
+import { checkedAcrossFirst, VERBS_ACROSS } from './collectives/check-across.js'
 import type { ExchangeLayout, ScatterLayout } from './collectives/index.js'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { CommunicatorBase } from './communicator-base.js'
@@ -43,6 +45,7 @@ export class Intercommunicator extends CommunicatorBase {
     this.#remoteMembers = remoteMembers
     this.remoteSize = remoteMembers.length
     this.sync = new SyncIntercommunicator(this, base)
+    this.watchCalls(VERBS_ACROSS, this.remoteSize)
     // the two halves of this side live and die together
     base.onRevoked = () => job.engine.revoke(local.base.context)
     local.base.onRevoked = () => job.engine.revoke(base.context)
@@ -303,6 +306,11 @@ export class Intercommunicator extends CommunicatorBase {
     const sides = [this.group.compare(other.group), this.remoteGroup.compare(other.remoteGroup)]
     if (sides.includes(UNEQUAL)) return UNEQUAL
     return sides.includes(SIMILAR) ? SIMILAR : CONGRUENT
+  }
+
+  /** @internal */
+  protected override checked<T>(remote: Exchange, call: Call, schedule: Schedule<T>): Schedule<T> {
+    return checkedAcrossFirst({ local: this.#localExchange(remote), remote }, call, schedule)
   }
 
   /** @internal */
