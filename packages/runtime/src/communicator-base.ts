@@ -4,7 +4,7 @@ import { type AttributeKey, Attributes } from './attributes.js'
 import { BlockingRun } from './blocking-run.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import { type Call, CallWatch, checkedFirst, checks, type Describe } from './collectives/check.js'
-import { nextTag, persistentTag } from './collectives/tags.js'
+import { nextTag, persistentTag, shrinkTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from './constants.js'
 import { Group } from './group.js'
 import type { Job } from './job.js'
@@ -59,6 +59,7 @@ export abstract class CommunicatorBase {
   /** Who calls what from where: only in a job with --check. */
   #calls: CallWatch | null = null
   #agreements = 0
+  #shrinks = 0
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
@@ -377,13 +378,13 @@ export abstract class CommunicatorBase {
   agree(flags = -1): Request<number> {
     this.base.usable()
     if (!Number.isInteger(flags) || flags !== (flags | 0)) throw new TypeError(`flags must be an int32, got ${flags}`)
-    const record = this.agreement(flags, (agreed) => agreed.flags)
+    const record = this.#agreement(flags, (agreed) => agreed.flags)
     this.base.engine.began(record)
     return record as Request<number>
   }
 
-  /** @internal What all living ranks agree on next: the common bits, and who has ended (ranks of the job). */
-  protected agreement(flags: number, result: (agreed: Agreed) => unknown): RequestRecord {
+  /** What all living ranks agree on next: the common bits, and who has ended (ranks of the job). */
+  #agreement(flags: number, result: (agreed: Agreed) => unknown): RequestRecord {
     const { engine } = this.base
     const record = new RequestRecord(engine)
     record.mode = VALUE_OF
@@ -392,6 +393,43 @@ export abstract class CommunicatorBase {
       this.job.link.agree(id, this.#everybody(), flags, (agreed) => engine.met(record, result(agreed)))
     }
     return record
+  }
+
+  /**
+   * @internal Tries with the ranks that seem to live until all of them have got to the end of the same try. `attempt` makes the
+   * communicator of who has not ended (ranks of the job), under the tag of a service.
+   */
+  protected shrinking<C extends CommunicatorBase>(
+    attempt: (service: number, ended: readonly number[]) => Schedule<C>,
+  ): Request<C> {
+    this.base.usable()
+    return this.begun(this.base.engine.run(this.#shrunk(attempt)))
+  }
+
+  *#shrunk<C extends CommunicatorBase>(
+    attempt: (service: number, ended: readonly number[]) => Schedule<C>,
+  ): Schedule<C> {
+    for (;;) {
+      const { ended } = yield* this.#agreed(-1)
+      const service = shrinkTag(this.#shrinks++)
+      const making = attempt(service, ended)
+      let made: C | null = null
+      try {
+        made = yield* making
+      } catch (error) {
+        if (this.base.engine.failure !== null) throw error
+        this.breakOff(service, error)
+      }
+      const verdict = yield* this.#agreed(made === null ? 0 : -1)
+      if (verdict.flags !== 0 && made !== null) return made
+      made?.free()
+    }
+  }
+
+  *#agreed(flags: number): Schedule<Agreed> {
+    const record = this.#agreement(flags, (agreed) => agreed)
+    yield record
+    return record.result() as Agreed
   }
 
   // --- for subclasses and the sync face

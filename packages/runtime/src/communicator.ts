@@ -1,7 +1,7 @@
 import { checkColorAndKey, colorOfType } from './arguments.js'
 import { VERBS } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
-import { groupTag, joinTag, shrinkTag } from './collectives/tags.js'
+import { groupTag, joinTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
 import { agreeOnContext, type Meeting, meet, type NewRanks, splitRanks } from './communicator-creation.js'
 import { CONGRUENT, IDENT, type IN_PLACE, type UNDEFINED, UNEQUAL } from './constants.js'
@@ -28,7 +28,6 @@ type View = ArrayBufferView
  */
 export class Communicator extends CommunicatorBase {
   readonly sync: SyncCommunicator
-  #shrinks = 0
   /** How often each service was called, by its name and who took part. */
   readonly #served = new Map<string, number>()
 
@@ -422,8 +421,7 @@ export class Communicator extends CommunicatorBase {
    * @see ULFM, MPIX_Comm_shrink
    */
   shrink(): Request<Communicator> {
-    this.base.usable()
-    return this.begun(this.base.engine.run(this.#shrunk()))
+    return this.shrinking((service, ended) => this.#survivors(service, ended))
   }
 
   // --- other jobs
@@ -486,33 +484,11 @@ export class Communicator extends CommunicatorBase {
     return this.#make(context, group.members, `group of ${this.name}`, false)
   }
 
-  /** Tries with the ranks that seem to live until all of them have got to the end of the same try. */
-  *#shrunk(): Schedule<Communicator> {
-    const { job, members } = this
-    for (;;) {
-      const { ended } = yield* this.#agreed(-1)
-      const survivors = members.filter((member) => !ended.includes(member))
-      const ranks = survivors.map((member) => members.indexOf(member))
-      const service = shrinkTag(this.#shrinks++)
-      let made: Communicator | null = null
-      try {
-        const exchange = new SubExchange(this.exchangeFor(service), ranks)
-        const context = yield* agreeOnContext(exchange, job)
-        made = this.#make(context, survivors, `${this.name}, shrunk`, false)
-      } catch (error) {
-        if (this.base.engine.failure !== null) throw error
-        this.base.engine.breakOff(this.base.context + 1, service, error)
-      }
-      const verdict = yield* this.#agreed(made === null ? 0 : -1)
-      if (verdict.flags !== 0 && made !== null) return made
-      made?.free()
-    }
-  }
-
-  *#agreed(flags: number): Schedule<{ readonly flags: number; readonly ended: readonly number[] }> {
-    const record = this.agreement(flags, (agreed) => agreed)
-    yield record
-    return record.result() as { readonly flags: number; readonly ended: readonly number[] }
+  *#survivors(service: number, ended: readonly number[]): Schedule<Communicator> {
+    const survivors = this.members.filter((member) => !ended.includes(member))
+    const ranks = survivors.map((member) => this.members.indexOf(member))
+    const context = yield* agreeOnContext(new SubExchange(this.exchangeFor(service), ranks), this.job)
+    return this.#make(context, survivors, `${this.name}, shrunk`, false)
   }
 
   #makeOf(ranks: NewRanks | null, name: string): Communicator | null {

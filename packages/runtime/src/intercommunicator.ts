@@ -1,3 +1,4 @@
+import { OnecopyError } from '@onecopy/transport'
 import { checkColorAndKey, colorOfType } from './arguments.js'
 import { CollectiveExchange } from './collective-exchange.js'
 import * as across from './collectives/across.js'
@@ -15,6 +16,7 @@ import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
 import type { Request } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
+import { SubExchange } from './sub-exchange.js'
 import { SyncIntercommunicator } from './sync-intercommunicator.js'
 
 type View = ArrayBufferView
@@ -296,6 +298,16 @@ export class Intercommunicator extends CommunicatorBase {
     )
   }
 
+  /**
+   * An intercommunicator between the ranks of both groups that have not failed, in the same order; works where this one has been
+   * revoked. All living ranks of both groups call it.
+   * @throws OnecopyError ERR_PROC_FAILED when nobody of the other group is left.
+   * @see ULFM, MPIX_Comm_shrink
+   */
+  shrink(): Request<Intercommunicator> {
+    return this.shrinking((service, ended) => this.#survivors(service, ended))
+  }
+
   /** IDENT, CONGRUENT, SIMILAR or UNEQUAL: both groups count. @see MPI 4.1, 7.4.1 */
   compare(other: CommunicatorBase): Comparison {
     if (!(other instanceof CommunicatorBase)) throw new TypeError(`a communicator is needed, got ${String(other)}`)
@@ -338,6 +350,23 @@ export class Intercommunicator extends CommunicatorBase {
   #split(both: across.Across, color: number, key: number, name: string): Schedule<Intercommunicator | null> {
     return made(meet(both, this.job, color, key), (meeting) =>
       meeting === null ? null : this.#make(meeting, name, false),
+    )
+  }
+
+  #survivors(service: number, ended: readonly number[]): Schedule<Intercommunicator> {
+    const living = (members: readonly number[]) =>
+      [...members.keys()].filter((rank) => !ended.includes(members[rank] as number))
+    const theirs = living(this.#remoteMembers)
+    if (theirs.length === 0) {
+      throw new OnecopyError('ERR_PROC_FAILED', `all ranks of the other side of '${this.name}' have ended`)
+    }
+    const remote = this.exchangeFor(service)
+    const both = {
+      local: new SubExchange(this.#localExchange(remote), living(this.members)),
+      remote: new SubExchange(remote, theirs),
+    }
+    return made(meet(both, this.job, 0, this.rank), (meeting) =>
+      this.#make(meeting as Meeting, `${this.name}, shrunk`, false),
     )
   }
 

@@ -150,6 +150,11 @@ export class SyncIntercommunicator extends SyncPointToPoint {
     return this.#communicator.merge(high, options).waitSync()
   }
 
+  /** An intercommunicator of the ranks that live. @see ULFM, MPIX_Comm_shrink */
+  shrink(): Intercommunicator {
+    return this.#communicator.shrink().waitSync()
+  }
+
   #run<T>(make: (both: across.Across) => Schedule<T>, options: WaitOptions | undefined): T {
     return this.#communicator.startAcross(make, options).waitSync() as T
   }

@@ -69,9 +69,9 @@ function difference(one: Speaker, two: Speaker): string | null {
   )
 }
 
-/** Two of the root's group, or two of the other one. */
+/** Two of the root's group, or two of the other one. That only one of a group is ROOT, the other side sees. */
 function rootsOfSide(mine: number | null, theirs: number | null): boolean {
-  return mine === theirs ? mine !== ROOT : isInRootGroup(mine) && isInRootGroup(theirs)
+  return mine === theirs || (isInRootGroup(mine) && isInRootGroup(theirs))
 }
 
 /** One of the root's group, and one that names it. */

@@ -148,6 +148,10 @@ const scenarios: Record<string, () => Promise<void>> = {
 
   /** The last rank is killed; the others notice, agree, and go on without it. Needs `--on-failure continue`. */
   async survive() {
+    const firstSize = Math.ceil(size / 2)
+    const local = (await face(world).split(rank < firstSize ? 0 : 1)) as Communicator
+    const remoteLeader = rank < firstSize ? firstSize : 0
+    const inter = await face(local).createIntercomm(0, local.rank === 0 ? world : null, remoteLeader)
     await face(world).barrier()
     if (rank === size - 1) process.kill(process.pid, 'SIGKILL')
     let rounds = 0
@@ -165,6 +169,14 @@ const scenarios: Record<string, () => Promise<void>> = {
       await face(world).agree(rank + 4),
       Array.from({ length: size - 1 }, (_, i) => i + 4).reduce((a, b) => a & b),
     )
+    const shrinking = async () => face(inter).shrink()
+    if (size - 1 === firstSize && rank < firstSize) {
+      await assert.rejects(shrinking, { code: 'ERR_PROC_FAILED' })
+    } else {
+      const [ours, theirs] = rank < firstSize ? [firstSize, size - 1 - firstSize] : [size - 1 - firstSize, firstSize]
+      const smaller = await shrinking()
+      assert.deepEqual([smaller.size, await face(smaller).allreduce(1, SUM)], [ours, theirs])
+    }
     const last = await shrunk.dup()
     const [right, left] = [(last.rank + 1) % last.size, (last.rank + last.size - 1) % last.size]
     const send = last.send('still here', right, 2)
