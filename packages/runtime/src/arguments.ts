@@ -1,4 +1,4 @@
-import { ANY_SOURCE, ANY_TAG, PROC_NULL, TAG_MAX } from './constants.js'
+import { ANY_SOURCE, ANY_TAG, PROC_NULL, TAG_MAX, UNDEFINED } from './constants.js'
 
 /**
  * Checks a rank that a message goes to.
@@ -34,6 +34,21 @@ export function checkView(name: string, view: unknown): asserts view is ArrayBuf
   if (ArrayBuffer.isView(view)) return
   const hint = view instanceof ArrayBuffer ? ': wrap it in a Uint8Array' : ''
   throw new TypeError(`${name} must be a typed array, Buffer or DataView, got ${describe(view)}${hint}`)
+}
+
+/** Checks what a rank gives to a split. */
+export function checkColorAndKey(color: number, key: number): void {
+  if (!(Number.isInteger(color) && ((color >= 0 && color === (color | 0)) || color === UNDEFINED))) {
+    throw new TypeError(`color must be an integer from 0 to 2^31-1, or UNDEFINED, got ${describe(color)}`)
+  }
+  if (!Number.isInteger(key)) throw new TypeError(`key must be an integer, got ${describe(key)}`)
+}
+
+/** The colour that a type of split stands for: all ranks of a job share memory. */
+export function colorOfType(type: 'shared' | typeof UNDEFINED): number {
+  if (type === 'shared') return 0
+  if (type !== UNDEFINED) throw new TypeError(`type must be 'shared' or UNDEFINED, got ${describe(type)}`)
+  return UNDEFINED
 }
 
 function badRank(name: string, value: unknown, size: number): never {

@@ -3,8 +3,8 @@ import { checkView } from './arguments.js'
 import { type AttributeKey, Attributes } from './attributes.js'
 import { BlockingRun } from './blocking-run.js'
 import { CollectiveExchange } from './collective-exchange.js'
-import { type Call, CallWatch, checkedFirst, checks } from './collectives/check.js'
-import { nextTag, persistentTag } from './collectives/tags.js'
+import { type Call, CallWatch, checkedFirst, checks, type Describe } from './collectives/check.js'
+import { nextTag, persistentTag, shrinkTag } from './collectives/tags.js'
 import { ANY_SOURCE, ANY_TAG, ERRORS_ARE_FATAL, ERRORS_RETURN, PROC_NULL } from './constants.js'
 import { Group } from './group.js'
 import type { Job } from './job.js'
@@ -60,6 +60,7 @@ export abstract class CommunicatorBase {
   /** Who calls what from where: only in a job with --check. */
   #calls: CallWatch | null = null
   #agreements = 0
+  #shrinks = 0
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
@@ -248,8 +249,7 @@ export abstract class CommunicatorBase {
     const freed = new OnecopyError('ERR_CLOSED', message)
     base.closed = new TypeError(message)
     base.freed = freed
-    base.engine.dropContext(base.context, freed)
-    this.job.contexts.freed(base.context)
+    this.job.dropContext(base.context, freed)
   }
 
   /**
@@ -388,13 +388,13 @@ export abstract class CommunicatorBase {
   agree(flags = -1): Request<number> {
     this.base.usable()
     if (!Number.isInteger(flags) || flags !== (flags | 0)) throw new TypeError(`flags must be an int32, got ${flags}`)
-    const record = this.agreement(flags, (agreed) => agreed.flags)
+    const record = this.#agreement(flags, (agreed) => agreed.flags)
     this.base.engine.began(record)
     return record as Request<number>
   }
 
-  /** @internal What all living ranks agree on next: the common bits, and who has ended (ranks of the job). */
-  protected agreement(flags: number, result: (agreed: Agreed) => unknown): RequestRecord {
+  /** What all living ranks agree on next: the common bits, and who has ended (ranks of the job). */
+  #agreement(flags: number, result: (agreed: Agreed) => unknown): RequestRecord {
     const { engine } = this.base
     const record = new RequestRecord(engine)
     record.mode = VALUE_OF
@@ -403,6 +403,43 @@ export abstract class CommunicatorBase {
       this.job.link.agree(id, this.#everybody(), flags, (agreed) => engine.met(record, result(agreed)))
     }
     return record
+  }
+
+  /**
+   * @internal Tries with the ranks that seem to live until all of them have got to the end of the same try. `attempt` makes the
+   * communicator of who has not ended (ranks of the job), under the tag of a service.
+   */
+  protected shrinking<C extends CommunicatorBase>(
+    attempt: (service: number, ended: readonly number[]) => Schedule<C>,
+  ): Request<C> {
+    this.base.usable()
+    return this.begun(this.base.engine.run(this.#shrunk(attempt)))
+  }
+
+  *#shrunk<C extends CommunicatorBase>(
+    attempt: (service: number, ended: readonly number[]) => Schedule<C>,
+  ): Schedule<C> {
+    for (;;) {
+      const { ended } = yield* this.#agreed(-1)
+      const service = shrinkTag(this.#shrinks++)
+      const making = attempt(service, ended)
+      let made: C | null = null
+      try {
+        made = yield* making
+      } catch (error) {
+        if (this.base.engine.failure !== null) throw error
+        this.breakOff(service, error)
+      }
+      const verdict = yield* this.#agreed(made === null ? 0 : -1)
+      if (verdict.flags !== 0 && made !== null) return made
+      made?.free()
+    }
+  }
+
+  *#agreed(flags: number): Schedule<Agreed> {
+    const record = this.#agreement(flags, (agreed) => agreed)
+    yield record
+    return record.result() as Agreed
   }
 
   // --- for subclasses and the sync face
@@ -433,8 +470,8 @@ export abstract class CommunicatorBase {
     const exchange = this.#blocking.open(tag)
     const schedule = make(exchange)
     this.#collectiveTag = nextTag(tag)
-    base.engine.begin(base.context)
-    return this.#blocking.run(exchange, call === null ? schedule : checkedFirst(exchange, call, schedule))
+    this.begin()
+    return this.#blocking.run(exchange, call === null ? schedule : this.checked(exchange, call, schedule))
   }
 
   /**
@@ -463,7 +500,7 @@ export abstract class CommunicatorBase {
     const exchange = kept?.exchange ?? this.#blocking.open(tag)
     const schedule = kept?.step ?? make(exchange, a, b, c, d)
     this.#collectiveTag = nextTag(tag)
-    base.engine.begin(base.context)
+    this.begin()
     if (kept !== null) this.#blocking.runKept(kept, tag)
     else this.#blocking.runAndKeep(collective, [a, b, c, d], exchange, schedule)
   }
@@ -484,9 +521,14 @@ export abstract class CommunicatorBase {
     })
   }
 
-  /** @internal Has the verbs of these faces say who calls them from where, where the job is run with --check. */
-  protected watchCalls(): void {
-    if (checks(this.job.link.settings)) this.#calls = new CallWatch(this.rank, this.size, [this, this.sync])
+  /** @internal Has the verbs of both faces say who calls them from where, where the job is run with --check. */
+  protected watchCalls(verbs: Readonly<Record<string, Describe>>, size: number): void {
+    if (checks(this.job.link.settings)) this.#calls = new CallWatch(verbs, this.rank, size, [this, this.sync])
+  }
+
+  /** @internal The schedule with the check before it. */
+  protected checked<T>(exchange: Exchange, call: Call, schedule: Schedule<T>): Schedule<T> {
+    return checkedFirst(exchange, call, schedule)
   }
 
   #startAs(
@@ -503,8 +545,13 @@ export abstract class CommunicatorBase {
     const schedule = make(exchange)
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
+    this.begin()
+    return this.run(call === null ? schedule : this.checked(exchange, call, schedule), breaksOff ? tag : null)
+  }
+
+  /** @internal A collective begins: states of broken ones grow old. */
+  protected begin(): void {
     this.base.engine.begin(this.base.context)
-    return this.run(call === null ? schedule : checkedFirst(exchange, call, schedule), breaksOff ? tag : null)
   }
 
   /** @internal */
@@ -536,11 +583,25 @@ export abstract class CommunicatorBase {
     return this.begun(this.startCollective(make, options), options)
   }
 
-  /** @internal What a communicator made from this one takes over. */
+  /** @internal What a communicator made from this one takes over; it is given up where an attribute refuses to be copied. */
   protected inherit<C extends CommunicatorBase>(made: C, withAttributes: boolean): C {
     made.errhandler = this.errhandler
-    if (withAttributes) this.#attributes.copyTo(this, made.#attributes)
+    if (!withAttributes) return made
+    try {
+      this.#attributes.copyTo(this, made.#attributes)
+    } catch (error) {
+      made.free()
+      throw error
+    }
     return made
+  }
+
+  /** @internal */
+  protected ranksOf(group: Group): number[] {
+    if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
+    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
+    if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
+    return ranks
   }
 
   /** World ranks of all who can speak here. */

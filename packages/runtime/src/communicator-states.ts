@@ -16,8 +16,13 @@ interface State {
   readonly acknowledged: Set<number>
 }
 
+/** Thousands of these may be remembered, so they are no errors yet. */
 interface Broken {
-  readonly error: OnecopyError
+  readonly code: ErrorCode
+  /** Who could not go on. */
+  readonly rank: number
+  /** This rank has said so itself. */
+  readonly isOwn: boolean
   /** The state's `begun` at that time: tags come round again. */
   readonly at: number
 }
@@ -86,8 +91,8 @@ export class CommunicatorStates implements MessengerConcerns {
     const state = this.#states.get(context & ~1)
     if (state === undefined) return null
     const isCollective = (context & 1) === 1
-    const broken = isCollective ? state.broken.get(tag) : undefined
-    if (broken !== undefined && isStill(tag, state.begun - broken.at)) return broken.error
+    const broken = isCollective ? brokenAs(state, tag) : null
+    if (broken !== null) return errorOf(broken)
     return isCollective && tag >= SERVICE_TAG_MIN ? null : state.revoked
   }
 
@@ -115,7 +120,7 @@ export class CommunicatorStates implements MessengerConcerns {
     const isDeath = code === 'ERR_PROC_FAILED' && rank !== undefined
     const blamed = (isDeath || code === 'ERR_COLLECTIVE') && rank !== undefined ? rank : this.messenger.rank
     const told = isDeath ? 'ERR_PROC_FAILED' : 'ERR_COLLECTIVE'
-    this.#break(context, tag, new OnecopyError(told, 'this rank has given the collective up', { rank: blamed }))
+    this.#break(context, tag, told, blamed, true)
     this.messenger.tell(this.membersOf(context), [BROKEN, context, tag, blamed, CODES.indexOf(told)])
     // what this rank itself has still posted for it
     this.onTrouble()
@@ -130,11 +135,7 @@ export class CommunicatorStates implements MessengerConcerns {
     const code = CODES[codeIndex]
     if (code === undefined) throw new OnecopyError('ERR_PROTOCOL', `${codeIndex} is no error code`)
     if (this.#contexts.isOver(context)) return
-    const message =
-      code === 'ERR_PROC_FAILED'
-        ? `rank ${rank} has ended, and another rank needs it in this collective`
-        : `rank ${rank} has failed in this collective; its own error says why`
-    if (this.#break(context, tag, new OnecopyError(code, message, { rank }))) this.onTrouble()
+    if (this.#break(context, tag, code, rank, false)) this.onTrouble()
   }
 
   #revoke(context: number, who: string): void {
@@ -152,12 +153,12 @@ export class CommunicatorStates implements MessengerConcerns {
     this.onTrouble()
   }
 
-  #break(context: number, tag: number, error: OnecopyError): boolean {
-    const { broken, begun } = this.#state(context)
-    const known = broken.get(tag)
-    if (known !== undefined && isStill(tag, begun - known.at)) return false
+  #break(context: number, tag: number, code: ErrorCode, rank: number, isOwn: boolean): boolean {
+    const state = this.#state(context)
+    if (brokenAs(state, tag) !== null) return false
     this.#isUntroubled = false
-    broken.set(tag, { error, at: begun })
+    const { broken, begun } = state
+    broken.set(tag, { code, rank, isOwn, at: begun })
     if (broken.size > BROKEN_MAX) broken.delete(broken.keys().next().value as number)
     this.messenger.discardStored(context, (other) => other === tag)
     return true
@@ -172,6 +173,18 @@ export class CommunicatorStates implements MessengerConcerns {
     }
     return state
   }
+}
+
+function brokenAs({ broken, begun }: State, tag: number): Broken | null {
+  const known = broken.get(tag)
+  return known !== undefined && isStill(tag, begun - known.at) ? known : null
+}
+
+function errorOf({ code, rank, isOwn }: Broken): OnecopyError {
+  let message = `rank ${rank} has failed in this collective; its own error says why`
+  if (isOwn) message = 'this rank has given the collective up'
+  else if (code === 'ERR_PROC_FAILED') message = `rank ${rank} has ended, and another rank needs it in this collective`
+  return new OnecopyError(code, message, { rank })
 }
 
 /** Whether a tag that was broken so many collectives ago still means the same one. */

@@ -1,9 +1,11 @@
+import { checkColorAndKey, colorOfType } from './arguments.js'
+import { VERBS } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
-import { groupTag, joinTag, shrinkTag } from './collectives/tags.js'
+import { groupTag, joinTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
-import { agreeOnContext, meet, type NewRanks, splitRanks } from './communicator-creation.js'
-import { CONGRUENT, IDENT, type IN_PLACE, UNDEFINED, UNEQUAL } from './constants.js'
-import { type Comparison, Group } from './group.js'
+import { agreeOnContext, type Meeting, meet, type NewRanks, splitRanks } from './communicator-creation.js'
+import { CONGRUENT, IDENT, type IN_PLACE, type UNDEFINED, UNEQUAL } from './constants.js'
+import type { Comparison, Group } from './group.js'
 import { Intercommunicator } from './intercommunicator.js'
 import type { Job } from './job.js'
 import type { Operation } from './operation.js'
@@ -25,7 +27,6 @@ type View = ArrayBufferView
  */
 export class Communicator extends CommunicatorBase {
   readonly sync: SyncCommunicator
-  #shrinks = 0
   /** How often each service was called, by its name and who took part. */
   readonly #served = new Map<string, number>()
 
@@ -33,7 +34,7 @@ export class Communicator extends CommunicatorBase {
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
     super(job, base, name, members)
     this.sync = new SyncCommunicator(this, base)
-    this.watchCalls()
+    this.watchCalls(VERBS, this.size)
   }
 
   // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait
@@ -299,7 +300,7 @@ export class Communicator extends CommunicatorBase {
   dup(options?: WaitOptions): Request<Communicator> {
     const { job, members } = this
     return this.collective((exchange) => {
-      const made = agreeOnContext(exchange, job.contexts, members)
+      const made = agreeOnContext(exchange, job)
       return mapped(made, (context) => this.#make(context, members, `dup of ${this.name}`, true))
     }, options)
   }
@@ -312,13 +313,10 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2
    */
   split(color: number, key = 0, options?: WaitOptions): Request<Communicator | null> {
-    if (!(Number.isInteger(color) && ((color >= 0 && color === (color | 0)) || color === UNDEFINED))) {
-      throw new TypeError(`color must be an integer from 0 to 2^31-1, or UNDEFINED, got ${String(color)}`)
-    }
-    if (!Number.isInteger(key)) throw new TypeError(`key must be an integer, got ${String(key)}`)
-    const { job, members } = this
+    checkColorAndKey(color, key)
+    const { job } = this
     return this.collective((exchange) => {
-      const made = splitRanks(exchange, job.contexts, members, color, key)
+      const made = splitRanks(exchange, job, color, key)
       return mapped(made, (ranks) => this.#makeOf(ranks, `${this.name}, color ${color}`))
     }, options)
   }
@@ -329,10 +327,7 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2 (MPI_Comm_split_type)
    */
   splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Request<Communicator | null> {
-    if (type !== 'shared' && type !== UNDEFINED) {
-      throw new TypeError(`type must be 'shared' or UNDEFINED, got ${String(type)}`)
-    }
-    return this.split(type === UNDEFINED ? UNDEFINED : 0, key, options)
+    return this.split(colorOfType(type), key, options)
   }
 
   /**
@@ -342,7 +337,7 @@ export class Communicator extends CommunicatorBase {
    * @see MPI 4.1, 7.4.2 (MPI_Comm_create)
    */
   create(group: Group, options?: WaitOptions): Request<Communicator | null> {
-    const ranks = this.#ranksOf(group)
+    const ranks = this.ranksOf(group)
     return this.collective((exchange) => this.#created(new SubExchange(exchange, ranks), group), options)
   }
 
@@ -355,7 +350,7 @@ export class Communicator extends CommunicatorBase {
     base.open()
     options.signal?.throwIfAborted()
     base.checkTag(tag)
-    const ranks = this.#ranksOf(group)
+    const ranks = this.ranksOf(group)
     const service = groupTag(tag, ranks, this.#count(`group ${tag} ${ranks}`))
     const exchange = new SubExchange(this.exchangeFor(service), ranks)
     return this.begun(this.run(this.#created(exchange, group), service), options)
@@ -382,7 +377,7 @@ export class Communicator extends CommunicatorBase {
    * @param peer a communicator that both leaders are in
    * @param remoteLeader the other leader's rank in `peer`
    * @param tag keeps calls apart that overlap on `peer`
-   * @throws OnecopyError ERR_TYPE when the groups have processes in common
+   * @throws TypeError when the groups have processes in common
    * @see MPI 4.1, 7.6.2
    */
   createIntercomm(
@@ -405,11 +400,14 @@ export class Communicator extends CommunicatorBase {
       service = joinTag(tag, one, other, peer.#count(`join ${tag} ${Math.min(one, other)} ${Math.max(one, other)}`))
       bridge = peer.exchangeFor(service)
     }
-    const { job, members, name } = this
+    const { job, name, rank, size } = this
+    const followers = Array.from({ length: size }, (_, other) => other).filter((other) => other !== localLeader)
     return this.collective((exchange) => {
-      const met = meet(exchange, job.contexts, members, localLeader, bridge, remoteLeader)
-      const made = mapped(met, (meeting) =>
-        this.inherit(Intercommunicator.between(job, meeting, members, `${name} and others`), false),
+      const local = new SubExchange(exchange, [localLeader, ...followers])
+      // who does not lead speaks to nobody there
+      const remote = bridge === null ? new SubExchange(exchange, []) : new SubExchange(bridge, [remoteLeader])
+      const made = mapped(meet({ local, remote }, job, 0, rank), (meeting) =>
+        this.inherit(Intercommunicator.between(job, meeting as Meeting, `${name} and others`), false),
       )
       // the other side must not wait for a leader whose own side has failed
       return service < 0 ? made : telling(made, (error) => base.engine.breakOff(peer!.base.context + 1, service, error))
@@ -422,8 +420,7 @@ export class Communicator extends CommunicatorBase {
    * @see ULFM, MPIX_Comm_shrink
    */
   shrink(): Request<Communicator> {
-    this.base.usable()
-    return this.begun(this.base.engine.run(this.#shrunk()))
+    return this.shrinking((service, ended) => this.#survivors(service, ended))
   }
 
   // --- other jobs
@@ -476,37 +473,15 @@ export class Communicator extends CommunicatorBase {
 
   *#created(exchange: SubExchange, group: Group): Schedule<Communicator | null> {
     if (exchange.rank < 0) return null
-    const context = yield* agreeOnContext(exchange, this.job.contexts, group.members)
+    const context = yield* agreeOnContext(exchange, this.job)
     return this.#make(context, group.members, `group of ${this.name}`, false)
   }
 
-  /** Tries with the ranks that seem to live until all of them have got to the end of the same try. */
-  *#shrunk(): Schedule<Communicator> {
-    const { job, members } = this
-    for (;;) {
-      const { ended } = yield* this.#agreed(-1)
-      const survivors = members.filter((member) => !ended.includes(member))
-      const ranks = survivors.map((member) => members.indexOf(member))
-      const service = shrinkTag(this.#shrinks++)
-      let made: Communicator | null = null
-      try {
-        const exchange = new SubExchange(this.exchangeFor(service), ranks)
-        const context = yield* agreeOnContext(exchange, job.contexts, survivors)
-        made = this.#make(context, survivors, `${this.name}, shrunk`, false)
-      } catch (error) {
-        if (this.base.engine.failure !== null) throw error
-        this.base.engine.breakOff(this.base.context + 1, service, error)
-      }
-      const verdict = yield* this.#agreed(made === null ? 0 : -1)
-      if (verdict.flags !== 0 && made !== null) return made
-      made?.free()
-    }
-  }
-
-  *#agreed(flags: number): Schedule<{ readonly flags: number; readonly ended: readonly number[] }> {
-    const record = this.agreement(flags, (agreed) => agreed)
-    yield record
-    return record.result() as { readonly flags: number; readonly ended: readonly number[] }
+  *#survivors(service: number, ended: readonly number[]): Schedule<Communicator> {
+    const survivors = this.members.filter((member) => !ended.includes(member))
+    const ranks = survivors.map((member) => this.members.indexOf(member))
+    const context = yield* agreeOnContext(new SubExchange(this.exchangeFor(service), ranks), this.job)
+    return this.#make(context, survivors, `${this.name}, shrunk`, false)
   }
 
   #makeOf(ranks: NewRanks | null, name: string): Communicator | null {
@@ -518,13 +493,6 @@ export class Communicator extends CommunicatorBase {
   #make(context: number, members: readonly number[], name: string, isDuplicate: boolean): Communicator {
     const made = communicatorOver(this.job, context, members, name)
     return this.inherit(made, isDuplicate)
-  }
-
-  #ranksOf(group: Group): number[] {
-    if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
-    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
-    if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
-    return ranks
   }
 }
 

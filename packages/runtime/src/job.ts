@@ -137,6 +137,12 @@ export class Job {
     return { messages, bytesEager, bytesSingleCopy, bytesStreamed, bytesByTransport }
   }
 
+  /** The communicator of this context is over here, or has never come to be: what waits on it fails, what comes is let go. */
+  dropContext(context: number, error: OnecopyError): void {
+    this.engine.dropContext(context, error)
+    this.contexts.freed(context)
+  }
+
   abort(exitCode: number, reason: string): never {
     this.link.abort(exitCode, reason)
     process.exit(exitCode)

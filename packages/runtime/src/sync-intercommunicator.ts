@@ -1,6 +1,9 @@
 import type { LayoutAcross } from './collectives/across.js'
 import * as across from './collectives/across.js'
+import type { ExchangeLayout, ScatterLayout } from './collectives/index.js'
 import type { Communicator } from './communicator.js'
+import type { UNDEFINED } from './constants.js'
+import type { Group } from './group.js'
 import type { Intercommunicator } from './intercommunicator.js'
 import type { Operation } from './operation.js'
 import type { PointToPoint, WaitOptions } from './point-to-point.js'
@@ -78,11 +81,7 @@ export class SyncIntercommunicator extends SyncPointToPoint {
   }
 
   /** The same between memory of one's own, block by block. @see MPI 4.1, 6.8 */
-  alltoallInto(
-    send: View,
-    recv: View,
-    options: { readonly send?: LayoutAcross; readonly recv?: LayoutAcross } & WaitOptions = {},
-  ): void {
+  alltoallInto(send: View, recv: View, options: ExchangeLayout & WaitOptions = {}): void {
     this.#run((both) => across.alltoallIntoAcross(both, send, recv, options), options)
   }
 
@@ -106,7 +105,22 @@ export class SyncIntercommunicator extends SyncPointToPoint {
     this.#run((both) => across.allreduceIntoAcross(both, send, recv, op), options)
   }
 
-  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.1 */
+  /** Rank i gets the combination of the other group's `values[i]`. @see MPI 4.1, 6.10.2 */
+  reduceScatter<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
+    return this.#run((both) => across.reduceScatterAcross(both, values, op), options)
+  }
+
+  /** Divides the combination of the other group's `send` among this group's ranks. @see MPI 4.1, 6.10.2 */
+  reduceScatterInto(send: View, recv: View, op: Operation, options: ScatterLayout & WaitOptions = {}): void {
+    this.#run((both) => across.reduceScatterIntoAcross(both, send, recv, op, options), options)
+  }
+
+  /** The same with equal blocks. @see MPI 4.1, 6.10.1 */
+  reduceScatterBlockInto(send: View, recv: View, op: Operation, options?: WaitOptions): void {
+    this.#run((both) => across.reduceScatterBlockIntoAcross(both, send, recv, op), options)
+  }
+
+  /** As {@link reduceScatter}. @see MPI 4.1, 6.10.1 */
   reduceScatterBlock<T>(values: readonly T[], op: Operation, options?: WaitOptions): T {
     return this.#run((both) => across.reduceScatterBlockAcross(both, values, op), options)
   }
@@ -116,9 +130,29 @@ export class SyncIntercommunicator extends SyncPointToPoint {
     return this.#communicator.dup(options).waitSync()
   }
 
+  /** Intercommunicators by colour, each side ordered by key. @see MPI 4.1, 7.4.2 */
+  split(color: number, key = 0, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.split(color, key, options).waitSync()
+  }
+
+  /** Intercommunicators between ranks that share memory. @see MPI 4.1, 7.4.2 */
+  splitType(type: 'shared' | typeof UNDEFINED, key = 0, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.splitType(type, key, options).waitSync()
+  }
+
+  /** An intercommunicator between a group of each side. @see MPI 4.1, 7.4.2 */
+  create(group: Group, options?: WaitOptions): Intercommunicator | null {
+    return this.#communicator.create(group, options).waitSync()
+  }
+
   /** One communicator of both groups. @see MPI 4.1, 7.6.2 */
   merge(high = false, options?: WaitOptions): Communicator {
     return this.#communicator.merge(high, options).waitSync()
+  }
+
+  /** An intercommunicator of the ranks that live. @see ULFM, MPIX_Comm_shrink */
+  shrink(): Intercommunicator {
+    return this.#communicator.shrink().waitSync()
   }
 
   #run<T>(make: (both: across.Across) => Schedule<T>, options: WaitOptions | undefined): T {

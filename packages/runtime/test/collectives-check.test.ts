@@ -168,10 +168,24 @@ describe('collectives in a job that checks them', () => {
           for (const line of lines)
             assert.match(
               line,
-              /^ERR_MISMATCH rank [01] calls reduce at .*collectives-check\.ts:\d+, and rank 2 calls barrier at .*collectives-check\.ts:\d+: all ranks/,
+              /^ERR_MISMATCH rank [01] calls allreduce at .*collectives-check\.ts:\d+, and rank 2 calls barrier at .*collectives-check\.ts:\d+: all ranks/,
             )
           const numbers = new Set([...run.stdout.matchAll(/check\.ts:(\d+)/g)].map(([, number]) => number))
           assert.ok(numbers.size >= 2, 'two calls on one line')
+        })
+
+        it(`${name}, ${face} face, between two groups: both ranks and both lines`, async () => {
+          const command = ['run', '-n', '3', ...args, script, face, 'across']
+          const run = await runCommand(command, { env: { ...room.env, ...env } })
+          assert.equal(run.exitCode, 0, run.stderr)
+          const lines = run.stdout.trim().split('\n')
+          assert.equal(lines.length, 3)
+          for (const line of lines) {
+            assert.match(
+              line,
+              /^ERR_MISMATCH rank \d of (?:this|the other) side calls (\w+) at (.*collectives-check\.ts:\d+), and rank \d of (?:this|the other) side calls (?!\1)\w+ at (?!\2).*collectives-check\.ts:\d+: all ranks/,
+            )
+          }
         })
       }
     }

@@ -38,7 +38,7 @@ describe('communicators between processes', () => {
   for (const way of Object.keys(WAYS) as (keyof typeof WAYS)[]) {
     for (const face of ['sync', 'async', 'mixed']) {
       const size = { sync: 2, async: 3, mixed: 4 }[face] as number
-      for (const what of ['made', 'between', 'survive']) {
+      for (const what of ['made', 'between', 'across', 'survive']) {
         it(`${what}: ${size} ranks, ${face} face, over ${way}`, () => run(size, way, face, what))
       }
     }

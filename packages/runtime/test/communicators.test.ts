@@ -86,34 +86,42 @@ describe('groups', () => {
 })
 
 describe('the table of contexts', () => {
-  it('mints what nobody else does, and serves a number again once all have given it up', () => {
+  it('mints what nobody else does, and serves a slot again once its minter has given the communicator up', () => {
     const tables = [0, 1, 2].map((rank) => new ContextTable(rank, 3))
     const seen = new Set<number>()
-    for (const table of tables) for (let i = 0; i < 100; i++) seen.add(table.mint(1))
+    for (const table of tables) for (let i = 0; i < 100; i++) seen.add(table.mint())
     assert.equal(seen.size, 300)
     const [a, b] = tables as [ContextTable, ContextTable]
-    const context = a.mint(2)
+    const context = a.mint()
     const before = a.slotCount
     b.freed(context)
-    assert.deepEqual(b.report([2]), [], 'told to ranks that have not minted it')
+    assert.notEqual(a.mint(), context, 'taken while its minter still has it')
+    assert.equal(a.slotCount, before + 1)
+    assert.equal(a.isOver(context), false)
+    a.freed(context)
     a.freed(context)
     assert.equal(a.isOver(context), true)
-    assert.notEqual(a.mint(2), context)
-    assert.equal(a.slotCount, before + 1, 'taken before all had given it up')
-    a.learn(b.report([0, 1]))
-    assert.deepEqual(b.report([0, 1]), [], 'told twice')
-    const again = a.mint(2)
+    const again = a.mint()
     assert.equal(a.slotCount, before + 1)
     assert.notEqual(again, context, 'a late frame would be taken for a new one')
-    assert.equal(a.isOver(again), false)
-    assert.equal(b.isOver(again), false)
-    assert.equal(b.isOver(context), true)
+    a.mint()
+    assert.equal(a.slotCount, before + 2, 'given up twice, it serves twice')
+    assert.deepEqual([a.isOver(again), b.isOver(again), b.isOver(context)], [false, false, true])
+  })
+
+  it('takes a number back as if it had never been minted', () => {
+    const table = new ContextTable(1, 2)
+    const context = table.mint()
+    table.unmint(context)
+    assert.equal(table.mint(), context)
+    assert.equal(table.isOver(context), false)
+    assert.equal(table.slotCount, 1)
   })
 
   it('stays flat over many generations', () => {
     const table = new ContextTable(0, 1)
     for (let i = 0; i < 10_000; i++) {
-      const context = table.mint(1)
+      const context = table.mint()
       assert.equal(table.isOver(context), false, `cycle ${i}`)
       table.freed(context)
       assert.equal(table.isOver(context), true)
@@ -123,15 +131,16 @@ describe('the table of contexts', () => {
 
   it('never takes a context for one that was given up here many generations ago', () => {
     const [zero, two] = [new ContextTable(0, 4), new ContextTable(2, 4)]
-    const first = zero.mint(1)
+    const first = zero.mint()
     zero.freed(first)
     two.freed(first)
     for (let i = 0; i < 3000; i++) {
-      const context = zero.mint(1)
+      const context = zero.mint()
       assert.equal(two.isOver(context), false, `generation ${i}`)
       zero.freed(context)
     }
     assert.equal(two.isOver(first), true)
+    assert.equal(two.isOver(first + 1), true, "its collectives' context is not")
   })
 })
 

@@ -1,50 +1,10 @@
 import assert from 'node:assert/strict'
 import { AttributeKey } from '../src/attributes.js'
-import type { Communicator } from '../src/communicator.js'
-import { ANY_SOURCE, CONGRUENT, IDENT, PROC_NULL, ROOT, UNEQUAL } from '../src/constants.js'
-import type { Intercommunicator } from '../src/intercommunicator.js'
+import { ANY_SOURCE, CONGRUENT, IDENT, PROC_NULL, ROOT, UNDEFINED, UNEQUAL } from '../src/constants.js'
 import { MAX, Operation, SUM } from '../src/operation.js'
 import { within } from './support/deadline.js'
 import { simulate } from './support/simulated-job.js'
-
-/** Ranks of the first and of the second group. */
-const SHAPES = [
-  [1, 1],
-  [1, 2],
-  [2, 1],
-  [2, 2],
-  [2, 3],
-  [3, 2],
-  [1, 4],
-] as const
-
-interface Side {
-  readonly world: Communicator
-  readonly local: Communicator
-  readonly inter: Intercommunicator
-  /** This rank is in the first group. */
-  readonly first: boolean
-  readonly otherSize: number
-}
-
-/** Runs `script` on both sides of an intercommunicator whose groups have these sizes. */
-async function across(
-  [firstSize, secondSize]: readonly [number, number],
-  script: (side: Side) => Promise<void>,
-): Promise<void> {
-  await simulate(firstSize + secondSize, {}, async (world, rank) => {
-    const first = rank < firstSize
-    const local = await world.split(first ? 0 : 1)
-    assert.ok(local !== null)
-    // the last rank of each group leads it
-    const leader = local.size - 1
-    const remoteLeader = first ? firstSize + secondSize - 1 : firstSize - 1
-    const peer = local.rank === leader ? world : null
-    const inter = await local.createIntercomm(leader, peer, remoteLeader, 3)
-    await script({ world, local, inter, first, otherSize: first ? secondSize : firstSize })
-    await within(world.barrier(), 'the end')
-  })
-}
+import { across, SHAPES } from './support/two-groups.js'
 
 for (const shape of SHAPES) {
   describe(`an intercommunicator of ${shape[0]} and ${shape[1]} ranks`, () => {
@@ -148,6 +108,72 @@ for (const shape of SHAPES) {
           await inter.scatterInto(isRoot ? Int32Array.from(theirs) : null, inRootGroup ? null : mine, { root })
           if (!inRootGroup) assert.equal(mine[0], world.rank)
         }
+      })
+    })
+
+    it('is split by colour and key, null where only one side has a colour', async () => {
+      await across(shape, async ({ world, inter, first, otherSize }) => {
+        // colour 0 on both sides where ranks are even; colours 1 and 2 are of one side each
+        const color = inter.rank % 2 === 0 ? 0 : first ? 1 : 2
+        const part = await inter.split(color, -inter.rank)
+        assert.equal(part === null, color !== 0)
+        if (part !== null) {
+          assert.deepEqual([part.size, part.remoteSize], [Math.ceil(inter.size / 2), Math.ceil(otherSize / 2)])
+          // the highest rank comes first
+          assert.equal(part.rank, part.size - 1 - inter.rank / 2)
+          const theirs = inter.remoteGroup
+          const expected = theirs.incl(
+            Array.from({ length: otherSize }, (_, rank) => rank)
+              .filter((rank) => rank % 2 === 0)
+              .reverse(),
+          )
+          assert.equal(part.remoteGroup.compare(expected), IDENT)
+          assert.deepEqual(
+            await part.allgather(world.rank),
+            expected.translate([...Array(expected.size).keys()], world.group),
+          )
+          part.free()
+        }
+        // one rank of each side, and nobody of one side
+        assert.equal(
+          (await inter.split(inter.rank === 0 ? 7 : UNDEFINED))?.remoteSize ?? null,
+          inter.rank === 0 ? 1 : null,
+        )
+        assert.equal(await inter.split(first ? 3 : UNDEFINED), null)
+        assert.equal(await inter.split(first ? 3 : 4), null)
+        assert.equal((await inter.splitType('shared'))?.compare(inter), CONGRUENT)
+        assert.equal(await inter.splitType(UNDEFINED), null)
+        assert.throws(() => inter.split(-1), TypeError)
+        assert.throws(() => inter.split(0, 0.5), TypeError)
+        assert.throws(() => inter.splitType('numa' as never), TypeError)
+        await inter.barrier()
+      })
+    })
+
+    it('is made of a group on each side', async () => {
+      await across(shape, async ({ world, local, inter, otherSize }) => {
+        const backwards = Array.from({ length: inter.size }, (_, rank) => inter.size - 1 - rank)
+        const turned = await inter.create(inter.group.incl(backwards))
+        assert.deepEqual([turned?.rank, turned?.remoteSize], [inter.size - 1 - inter.rank, otherSize])
+        assert.deepEqual(await turned?.allgather(world.rank), (await inter.allgather(world.rank)).reverse())
+        const lasts = await inter.create(inter.group.incl([inter.size - 1]))
+        assert.equal(lasts === null, inter.rank !== inter.size - 1)
+        assert.deepEqual(await lasts?.allgather(1), lasts === null ? undefined : [1])
+        const firstIsEmpty = local.group.members.includes(0) ? [] : [0]
+        assert.equal(await inter.create(inter.group.incl(firstIsEmpty)), null)
+        assert.throws(() => inter.create(world.group), TypeError)
+        assert.throws(() => inter.create(inter.remoteGroup), TypeError)
+        await inter.barrier()
+      })
+    })
+
+    it('is duplicated from a duplicate, which may be freed before', async () => {
+      await across(shape, async ({ world, inter }) => {
+        const copy = await inter.dup()
+        const again = await copy.dup()
+        copy.free()
+        assert.deepEqual(await again.allgather(world.rank), await inter.allgather(world.rank))
+        again.free()
       })
     })
 

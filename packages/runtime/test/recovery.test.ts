@@ -124,6 +124,84 @@ describe('after a failure', () => {
     })
   }
 
+  for (const [firstSize, size, lost] of [
+    [1, 3, [1]],
+    [2, 4, [0]],
+    [2, 4, [1, 2]],
+    [3, 5, [0, 1, 4]],
+  ] as const) {
+    it(`intercommunicators of ${firstSize} and ${size - firstSize} go on without ${lost.join(' and ')}`, async () => {
+      const job = await simulateJob(size, CONTINUE)
+      const inters = await job.run(async (world, rank) => {
+        const first = rank < firstSize
+        const local = await world.split(first ? 0 : 1)
+        return local!.createIntercomm(0, local!.rank === 0 ? world : null, first ? firstSize : 0)
+      })
+      const isLost = (rank: number) => (lost as readonly number[]).includes(rank)
+      const left = [...inters.keys()].filter((rank) => !isLost(rank))
+      const running = left.map(async (rank) => {
+        const inter = inters[rank]!
+        const isFirst = (other: number) => other < firstSize
+        for (;;) {
+          try {
+            await inter.barrier()
+            await turns(1)
+          } catch (error) {
+            assert.ok(['ERR_PROC_FAILED', 'ERR_REVOKED'].includes((error as { code: string }).code), String(error))
+            break
+          }
+        }
+        if (!inter.isRevoked) inter.revoke()
+        const shrunk = await within(inter.shrink(), 'shrink')
+        const theirs = left.filter((other) => isFirst(other) !== isFirst(rank))
+        assert.deepEqual(await within(shrunk.allgather(rank), 'allgather'), theirs)
+        assert.deepEqual([shrunk.size, shrunk.remoteSize], [left.length - theirs.length, theirs.length])
+        shrunk.free()
+      })
+      await turns(20)
+      for (const rank of lost) job.kill(rank)
+      await within(Promise.all(running), 'the survivors')
+      await within(job.close(), 'finalize')
+    })
+  }
+
+  it('an intercommunicator of which one side is lost cannot shrink', async () => {
+    const job = await simulateJob(3, CONTINUE)
+    const [, one, two] = await job.run(async (world, rank) => {
+      const local = await world.split(rank === 0 ? 0 : 1)
+      return local!.createIntercomm(0, local!.rank === 0 ? world : null, rank === 0 ? 1 : 0)
+    })
+    job.kill(0)
+    for (const shrinking of [one!.shrink(), two!.shrink()]) {
+      await assert.rejects(within(shrinking, 'shrink'), { code: 'ERR_PROC_FAILED' })
+    }
+    await within(job.close(), 'finalize')
+  })
+
+  it('an intercommunicator shrinks without those who die meanwhile', async () => {
+    const job = await simulateJob(5, CONTINUE)
+    const inters = await job.run(async (world, rank) => {
+      const local = await world.split(rank < 2 ? 0 : 1)
+      return local!.createIntercomm(0, local!.rank === 0 ? world : null, rank < 2 ? 2 : 0)
+    })
+    job.kill(1)
+    await turns()
+    const shrinking = [0, 3, 4].map((rank) => inters[rank]!.shrink())
+    await turns()
+    job.kill(2)
+    const shrunk = await within(Promise.all(shrinking), 'shrink')
+    assert.deepEqual(
+      shrunk.map((inter) => [inter.rank, inter.size, inter.remoteSize]),
+      [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 2, 1],
+      ],
+    )
+    await within(Promise.all(shrunk.map((inter) => inter.barrier())), 'a barrier')
+    await within(job.close(), 'finalize')
+  })
+
   it('receives from anybody fail until the failure is acknowledged', async () => {
     await withLost(3, [2], async (job, rank) => {
       const world = job.worlds[rank]!

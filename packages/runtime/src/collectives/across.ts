@@ -1,15 +1,28 @@
+import { OnecopyError } from '@onecopy/transport'
 import { PROC_NULL, ROOT } from '../constants.js'
 import { bytesOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
-import type { Awaited, Exchange, Schedule } from '../schedule.js'
-import { checkArray, checkContribution, checkValues, checkView, contributionOf } from './arguments.js'
-import { newLike, type TypedArray } from './arrays.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { type ExchangeLayout, sideOf } from './alltoall.js'
+import {
+  checkApart,
+  checkArray,
+  checkContribution,
+  checkOperation,
+  checkSameKind,
+  checkValues,
+  checkView,
+  contributionOf,
+} from './arguments.js'
+import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { barrier } from './barrier.js'
 import { bcast, bcastInto } from './bcast.js'
 import { type Blocks, blocksOf } from './blocks.js'
+import { combined } from './combining.js'
 import { gather } from './gather.js'
 import { expectExactly } from './messages.js'
 import { reduce, reduceInto } from './reduce.js'
+import { type ScatterLayout, type Shares, sharesOf } from './reduce-scatter.js'
 import { scatter } from './scatter.js'
 
 /*
@@ -181,15 +194,18 @@ export function alltoallIntoAcross(
   { remote }: Across,
   send: ArrayBufferView,
   recv: ArrayBufferView,
-  options: { readonly send?: LayoutAcross; readonly recv?: LayoutAcross } = {},
+  layout: ExchangeLayout = {},
 ): Schedule<void> {
   checkView('alltoallInto', 'send', send)
   checkView('alltoallInto', 'recv', recv)
-  const out = blocksOf('alltoallInto', 'send', send, remote.size, options.send?.counts, options.send?.displs)
-  const into = blocksOf('alltoallInto', 'recv', recv, remote.size, options.recv?.counts, options.recv?.displs)
+  checkApart('alltoallInto', send, recv)
+  const out = sideOf('send', send, remote.size, layout)
+  const into = sideOf('recv', recv, remote.size, layout)
   return (function* () {
-    const sends = Array.from({ length: remote.size }, (_, dest) => remote.sendBytes(out.of(dest), dest))
-    yield* receivedBlocks('alltoallInto', remote, into)
+    const sends = Array.from({ length: remote.size }, (_, dest) => {
+      return remote.sendBytes(out.blocks.of(dest), dest, out.typeOf(dest))
+    })
+    yield* receivedBlocks('alltoallInto', remote, into.blocks, into.typeOf)
     yield sends
   })()
 }
@@ -221,18 +237,21 @@ export function reduceIntoAcross(
   root: number,
 ): Schedule<void> {
   checkRootAcross('reduceInto', root, remote.size)
-  if (root === ROOT) checkView('reduceInto', 'recv', recv)
-  else if (root !== PROC_NULL) checkArray('reduceInto', 'send', send)
+  if (root === ROOT) {
+    checkArray('reduceInto', 'recv', recv)
+    return receivedExactly('reduceInto', remote, bytesOf(recv), 0, itemTypeOf(recv))
+  }
+  if (root !== PROC_NULL) {
+    checkArray('reduceInto', 'send', send)
+    checkOperation('reduceInto', op)
+    op.checkArray(send)
+  }
   return (function* () {
     if (root === PROC_NULL) return
-    if (root === ROOT) {
-      yield* receivedExactly('reduceInto', remote, bytesOf(recv), 0)
-      return
-    }
     const own = send as TypedArray
-    const combined = local.rank === 0 ? newLike(own) : null
-    yield* reduceInto(local, own, combined, op, 0)
-    if (combined !== null) yield remote.sendBytes(bytesOf(combined), root)
+    const ours = local.rank === 0 ? newLike(own) : null
+    yield* reduceInto(local, own, ours, op, 0)
+    if (ours !== null) yield remote.sendBytes(bytesOf(ours), root, itemTypeOf(own))
   })()
 }
 
@@ -253,38 +272,144 @@ export function allreduceIntoAcross(
   recv: ArrayBufferView,
   op: Operation,
 ): Schedule<void> {
+  checkArray('allreduceInto', 'send', send)
   const own = contributionOf('allreduceInto', send, recv, op)
   return (function* () {
-    const combined = local.rank === 0 ? newLike(own) : null
-    yield* reduceInto(local, own, combined, op, 0)
-    if (combined !== null) {
-      const sending = remote.sendBytes(bytesOf(combined), 0)
-      yield* receivedExactly('allreduceInto', remote, bytesOf(recv), 0)
+    const ours = local.rank === 0 ? newLike(own) : null
+    yield* reduceInto(local, own, ours, op, 0)
+    if (ours !== null) {
+      const sending = remote.sendBytes(bytesOf(ours), 0, itemTypeOf(own))
+      yield* receivedExactly('allreduceInto', remote, bytesOf(recv), 0, itemTypeOf(own))
       yield sending
     }
     yield* bcastInto(local, recv, 0)
   })()
 }
 
-/** Rank i gets the combination of everybody's `values[i]` of the other group. @see MPI 4.1, 6.10.1 */
-export function reduceScatterBlockAcross<T>(
+/** Rank i gets the combination of everybody's `values[i]` of the other group. @see MPI 4.1, 6.10.2 */
+export function reduceScatterAcross<T>(both: Across, values: readonly T[], op: Operation): Schedule<T> {
+  return scatteredValues('reduceScatter', both, values, op)
+}
+
+/** The same. @see MPI 4.1, 6.10.1 */
+export function reduceScatterBlockAcross<T>(both: Across, values: readonly T[], op: Operation): Schedule<T> {
+  return scatteredValues('reduceScatterBlock', both, values, op)
+}
+
+/**
+ * Combines the other group's `send` element by element and divides it among this one's ranks: `counts` are the elements of each
+ * rank here. Both groups give equally many elements, whatever their sizes. An operation that is not elementwise gets whole
+ * blocks, as those cut it who receive it.
+ * @see MPI 4.1, 6.10.2
+ */
+export function reduceScatterIntoAcross(
+  both: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  op: Operation,
+  { counts }: ScatterLayout = {},
+): Schedule<void> {
+  return scatteredArrays('reduceScatterInto', both, send, recv, op, counts)
+}
+
+/** The same with blocks of `recv`'s length. @see MPI 4.1, 6.10.1 */
+export function reduceScatterBlockIntoAcross(
+  both: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  op: Operation,
+): Schedule<void> {
+  return scatteredArrays('reduceScatterBlockInto', both, send, recv, op, undefined)
+}
+
+function scatteredValues<T>(
+  collective: string,
   { local, remote }: Across,
   values: readonly T[],
   op: Operation,
 ): Schedule<T> {
-  checkValues('reduceScatterBlock', values, remote.size)
-  for (const value of values) checkContribution('reduceScatterBlock', value, op)
+  checkValues(collective, values, remote.size)
+  for (const value of values) checkContribution(collective, value, op)
   return (function* () {
-    const all = yield* gather(local, values, 0)
-    let mine: readonly T[] | undefined
-    if (local.rank === 0) {
-      const combined = (all as readonly (readonly T[])[]).reduce((one, two) =>
-        one.map((value, index) => op.combine(value, two[index]) as T),
-      )
-      mine = (yield* swapped(remote, combined)) as T[]
+    const all = (yield* gather(local, values, 0)) as readonly (readonly T[])[] | undefined
+    if (all === undefined) return yield* scatter<T>(local, undefined, 0)
+    const [own, ...others] = all as readonly [readonly T[], ...(readonly T[])[]]
+    let parts = own
+    for (const [index, theirs] of others.entries()) {
+      parts = parts.map((part, dest) => combined(collective, op, part, theirs[dest], true, index + 1) as T)
     }
-    return yield* scatter(local, mine, 0)
+    return yield* scatter(local, (yield* swapped(remote, parts)) as T[], 0)
   })()
+}
+
+function scatteredArrays(
+  collective: string,
+  both: Across,
+  send: ArrayBufferView,
+  recv: ArrayBufferView,
+  op: Operation,
+  counts: ArrayLike<number> | undefined,
+): Schedule<void> {
+  const { local, remote } = both
+  checkOperation(collective, op)
+  checkArray(collective, 'send', send)
+  checkArray(collective, 'recv', recv)
+  op.checkArray(send)
+  checkSameKind(collective, send, recv)
+  checkApart(collective, send, recv)
+  const shares = sharesOf(collective, send, local.size, op, counts)
+  if (recv.length !== shares.length(local.rank)) {
+    throw new RangeError(
+      `${collective}: recv has ${recv.length} elements, this rank's block ${shares.length(local.rank)}`,
+    )
+  }
+  return (function* () {
+    const ours = local.rank === 0 ? newLike(send) : null
+    const cuts = op.elementwise ? [send.length] : yield* cutsOfTheirs(collective, both, shares)
+    let start = 0
+    for (const length of cuts) {
+      const end = start + length
+      yield* reduceInto(local, send.subarray(start, end), ours === null ? null : ours.subarray(start, end), op, 0)
+      start = end
+    }
+    const type = itemTypeOf(send)
+    if (ours === null) {
+      yield* receivedExactly(collective, local, bytesOf(recv), 0, type)
+      return
+    }
+    const theirs = newLike(ours)
+    const sending = remote.sendBytes(bytesOf(ours), 0, type)
+    yield* receivedExactly(collective, remote, bytesOf(theirs), 0, type)
+    copyInto(recv, shares.of(theirs, 0))
+    const parts = Array.from({ length: local.size - 1 }, (_, index) => {
+      return local.sendBytes(bytesOf(shares.of(theirs, index + 1)), index + 1, type)
+    })
+    yield [sending, ...parts]
+  })()
+}
+
+/** How the other side divides what this side sends. */
+function* cutsOfTheirs(collective: string, both: Across, shares: Shares): Schedule<readonly number[]> {
+  const mine = Array.from({ length: shares.size }, (_, rank) => shares.length(rank))
+  const { theirs } = yield* heardOnBothSides(both, mine)
+  const cuts = theirs[0] as readonly number[]
+  const total = cuts.reduce((sum, count) => sum + count, 0)
+  if (total === shares.total) return cuts
+  throw new OnecopyError(
+    'ERR_TRUNCATE',
+    `${collective}: the other side's blocks have ${total} elements together, this side's ${shares.total}`,
+  )
+}
+
+/** What every rank of either side says, by rank, on every rank. */
+export function* heardOnBothSides<T>(
+  { local, remote }: Across,
+  word: T,
+): Schedule<{ readonly ours: readonly T[]; readonly theirs: readonly T[] }> {
+  const ours = yield* gather(local, word, 0)
+  const both = local.rank === 0 ? [ours, yield* swapped(remote, ours)] : null
+  const [mine, theirs] = (yield* bcast(local, both, 0)) as [T[], T[]]
+  return { ours: mine, theirs }
 }
 
 function* receivedValue(remote: Exchange, source: number): Schedule<unknown> {
@@ -300,19 +425,29 @@ function* swapped(remote: Exchange, value: unknown): Schedule<unknown> {
   return receive.result()
 }
 
-function* receivedExactly(collective: string, remote: Exchange, into: Uint8Array, source: number): Schedule<void> {
-  const receive = remote.receiveBytes(into, source)
+function* receivedExactly(
+  collective: string,
+  exchange: Exchange,
+  into: Uint8Array,
+  source: number,
+  elementType?: number,
+): Schedule<void> {
+  const receive = exchange.receiveBytes(into, source, elementType)
   yield receive
   expectExactly(collective, receive, into.length)
 }
 
-function* receivedBlocks(collective: string, remote: Exchange, blocks: Blocks): Schedule<void> {
-  const receives: Awaited<unknown>[] = []
-  for (let source = 0; source < remote.size; source++) receives.push(remote.receiveBytes(blocks.of(source), source))
+function* receivedBlocks(
+  collective: string,
+  remote: Exchange,
+  blocks: Blocks,
+  typeOf?: (source: number) => number,
+): Schedule<void> {
+  const receives = Array.from({ length: remote.size }, (_, source) => {
+    return remote.receiveBytes(blocks.of(source), source, typeOf?.(source))
+  })
   yield receives
-  for (let source = 0; source < remote.size; source++) {
-    expectExactly(collective, receives[source] as never, blocks.of(source).length)
-  }
+  for (const [source, receive] of receives.entries()) expectExactly(collective, receive, blocks.byteLength(source))
 }
 
 function* sentBlocks(remote: Exchange, blocks: Blocks): Schedule<void> {

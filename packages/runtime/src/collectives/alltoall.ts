@@ -84,7 +84,7 @@ export function alltoallInto(
 }
 
 /** One side of an exchange: its blocks, and what the elements of each are. */
-interface ExchangeSide {
+export interface ExchangeSide {
   readonly blocks: Blocks
   typeOf(rank: number): number
 }
@@ -92,7 +92,8 @@ interface ExchangeSide {
 /** Blocks whose elements nobody has named are bytes. */
 const bytesOnly = () => UINT8
 
-function sideOf(side: Side, view: ArrayBufferView, size: number, layout: ExchangeLayout): ExchangeSide {
+/** Checks one side of a layout. @throws TypeError or RangeError where it does not lie in `view`. */
+export function sideOf(side: Side, view: ArrayBufferView, size: number, layout: ExchangeLayout): ExchangeSide {
   const own = side === 'send' ? layout.sendCounts : layout.recvCounts
   const counts = own ?? layout.counts
   const displs =

@@ -14,21 +14,28 @@ export function checks({ check }: Readonly<Record<string, string | undefined>>):
   return check !== undefined && check !== '' && check !== '0' && check !== 'off'
 }
 
+type Said = Readonly<Record<string, string | number>>
+
 /** One rank's call of a collective, as the ranks tell each other. */
 export interface Call {
   readonly verb: string
   /** file:line of the user's call. */
   readonly site: string
   /** What must be the same on all ranks, in words. */
-  readonly same: Readonly<Record<string, string | number>>
+  readonly same: Said
+  /** What must be the same on all ranks of one side of an intercommunicator. */
+  readonly ofSide: Said
+  /** Whom the two sides of an intercommunicator must see alike; null where there is no root. */
+  readonly root: number | null
   /** What this rank sends to each rank, and expects of each, in words; absent where nothing is said about it. */
   readonly sends: readonly (string | null)[] | null
   readonly receives: readonly (string | null)[] | null
 }
 
-type Described = Partial<Pick<Call, 'same' | 'sends' | 'receives'>>
+type Described = Partial<Omit<Call, 'verb' | 'site'>>
+/** Of a call's arguments: what is worth comparing. `size` is that of the group that is spoken to. */
 // biome-ignore lint/suspicious/noExplicitAny: arguments as users give them, wrong ones included
-type Describe = (rank: number, size: number, ...args: any[]) => Described
+export type Describe = (rank: number, size: number, ...args: any[]) => Described
 
 /**
  * Watches the collective verbs of one communicator, on both faces: remembers, while a verb runs, what was called and from
@@ -38,9 +45,9 @@ export class CallWatch {
   /** The call under way. */
   current: Call | null = null
 
-  constructor(rank: number, size: number, faces: readonly object[]) {
+  constructor(verbs: Readonly<Record<string, Describe>>, rank: number, size: number, faces: readonly object[]) {
     for (const face of faces) {
-      for (const [verb, describe] of Object.entries(VERBS)) this.#watch(face, verb, describe, rank, size)
+      for (const [verb, describe] of Object.entries(verbs)) this.#watch(face, verb, describe, rank, size)
     }
   }
 
@@ -68,26 +75,34 @@ export class CallWatch {
  */
 export function* checkedFirst<T>(exchange: Exchange, call: Call, schedule: Schedule<T>): Schedule<T> {
   const calls = yield* allgather(exchange, call)
-  const found = mismatch(calls, exchange.rank)
+  const found = firstMismatch(calls.length, exchange.rank, (a, b) => difference(calls, a, b))
   if (found !== null) {
     const [a, b, why] = found
-    throw new OnecopyError(
-      'ERR_MISMATCH',
-      `rank ${a} calls ${calls[a]!.verb} at ${calls[a]!.site}, and rank ${b} calls ${calls[b]!.verb} at ` +
-        `${calls[b]!.site}: ${why}`,
-      { rank: a === exchange.rank ? b : a },
-    )
+    throw mismatchError(`rank ${a}`, calls[a]!, `rank ${b}`, calls[b]!, why, a === exchange.rank ? b : a)
   }
   return yield* schedule
 }
 
-/** Two ranks whose calls do not go together, `rank` itself if it is concerned, and why; or null. */
-function mismatch(calls: readonly Call[], rank: number): readonly [number, number, string] | null {
-  const others = [...calls.keys()].filter((other) => other !== rank)
-  for (const [i, first] of [rank, ...others].entries()) {
+/** Says which two do not go together, and where they are called. */
+export function mismatchError(a: string, mine: Call, b: string, theirs: Call, why: string, rank: number): OnecopyError {
+  return new OnecopyError(
+    'ERR_MISMATCH',
+    `${a} calls ${mine.verb} at ${mine.site}, and ${b} calls ${theirs.verb} at ${theirs.site}: ${why}`,
+    { rank },
+  )
+}
+
+/** Two of `count` calls that do not go together, `own` among them if it is concerned, and why; or null. */
+export function firstMismatch(
+  count: number,
+  own: number,
+  differenceOf: (a: number, b: number) => string | null,
+): readonly [number, number, string] | null {
+  const others = Array.from({ length: count }, (_, other) => other).filter((other) => other !== own)
+  for (const [i, first] of [own, ...others].entries()) {
     for (const second of i === 0 ? others : others.slice(i)) {
       const [a, b] = first < second ? [first, second] : [second, first]
-      const why = difference(calls, a, b)
+      const why = differenceOf(a, b)
       if (why !== null) return [a, b, why]
     }
   }
@@ -96,16 +111,21 @@ function mismatch(calls: readonly Call[], rank: number): readonly [number, numbe
 
 function difference(calls: readonly Call[], a: number, b: number): string | null {
   const [mine, theirs] = [calls[a]!, calls[b]!]
-  if (mine.verb !== theirs.verb) return 'all ranks must call the same collective'
+  if (mine.verb !== theirs.verb) return ANOTHER_VERB
   for (const name of new Set([...Object.keys(mine.same), ...Object.keys(theirs.same)])) {
-    if (mine.same[name] !== theirs.same[name]) {
-      return `${name} ${mine.same[name] ?? 'none'} here, ${theirs.same[name] ?? 'none'} there`
-    }
+    if (mine.same[name] !== theirs.same[name]) return unequal(name, mine.same[name], theirs.same[name])
   }
   return unlike(mine.sends?.[b], theirs.receives?.[a], a, b) ?? unlike(theirs.sends?.[a], mine.receives?.[b], b, a)
 }
 
-function unlike(
+export const ANOTHER_VERB = 'all ranks must call the same collective'
+
+export function unequal(name: string, mine: string | number = 'none', theirs: string | number = 'none'): string {
+  return `${name} ${mine} here, ${theirs} there`
+}
+
+/** What `from` sends and `to` expects, where both say it and it is not the same. */
+export function unlike(
   sent: string | null | undefined,
   received: string | null | undefined,
   from: number,
@@ -128,6 +148,8 @@ function callOf(verb: string, site: string, describe: () => Described): Call {
     verb,
     site,
     same: described.same ?? {},
+    ofSide: described.ofSide ?? {},
+    root: described.root ?? null,
     sends: described.sends ?? null,
     receives: described.receives ?? null,
   }
@@ -148,7 +170,7 @@ function callSite(callee: (...args: unknown[]) => unknown): string {
 
 // --- what each verb says about its arguments
 
-interface AnyLayout {
+export interface AnyLayout {
   readonly root?: number
   readonly counts?: ArrayLike<number>
   readonly sendCounts?: ArrayLike<number>
@@ -158,7 +180,7 @@ interface AnyLayout {
   readonly recvTypes?: readonly ElementKind[]
 }
 
-const nothing: Describe = () => ({})
+export const nothing: Describe = () => ({})
 const rootOnly: Describe = (_rank, _size, _data, root = 0) => ({ same: { root } })
 const rootInOptions: Describe = (_rank, _size, ...args) => ({ same: { root: args.at(-1)?.root ?? 0 } })
 const bcastMemory: Describe = (_rank, _size, view, root = 0) => ({ same: { root, length: `${view.byteLength} bytes` } })
@@ -196,7 +218,7 @@ const scattered: Describe = (rank, size, send, recv, layout: AnyLayout = {}) => 
 const allgathered: Describe = (_rank, size, _send, recv, layout: AnyLayout = {}) => ({
   same: { blocks: blocksText(recv, size, layout.counts).join(', ') },
 })
-const exchanged: Describe = (_rank, size, send, recv, layout: AnyLayout = {}) => {
+export const exchanged: Describe = (_rank, size, send, recv, layout: AnyLayout = {}) => {
   const { counts, types } = layout
   const receives = blocksText(recv, size, layout.recvCounts ?? counts, layout.recvTypes ?? types)
   if (send === IN_PLACE) return { sends: receives, receives }
@@ -204,7 +226,7 @@ const exchanged: Describe = (_rank, size, send, recv, layout: AnyLayout = {}) =>
 }
 
 /** Every collective verb of a communicator. Some are there only once a communicator has them. */
-const VERBS: Readonly<Record<string, Describe>> = {
+export const VERBS: Readonly<Record<string, Describe>> = {
   barrier: nothing,
   bcast: rootOnly,
   bcastInto: bcastMemory,
@@ -249,12 +271,12 @@ const VERBS: Readonly<Record<string, Describe>> = {
   connect: rootInOptions,
 }
 
-function operationOf(op: Operation): Record<string, string> {
+export function operationOf(op: Operation): Record<string, string> {
   return op instanceof Operation ? { operation: op.name } : {}
 }
 
 /** The kind and length of what is combined, where the operation minds them. */
-function dataOf(data: unknown, op: Operation): Record<string, string> {
+export function dataOf(data: unknown, op: Operation): Record<string, string> {
   if (isTypedArray(data)) {
     return op.elementwise ? { data: `${data.length} elements of a ${elementTypeName(itemTypeOf(data))}` } : {}
   }
@@ -262,15 +284,15 @@ function dataOf(data: unknown, op: Operation): Record<string, string> {
   return op.mismatch(0, 0n) === null ? {} : { data: scalarKind(data) }
 }
 
-function bytesText(byteLength: number, type = 0): string {
+export function bytesText(byteLength: number, type = 0): string {
   return type === 0 ? `${byteLength} bytes` : `${byteLength} bytes of a ${elementTypeName(type)}`
 }
 
-function only(rank: number, size: number, text: string): (string | null)[] {
+export function only(rank: number, size: number, text: string): (string | null)[] {
   return Array.from({ length: size }, (_, other) => (other === rank ? text : null))
 }
 
-function blocksText(
+export function blocksText(
   view: ArrayBufferView & { readonly BYTES_PER_ELEMENT?: number },
   size: number,
   counts?: ArrayLike<number>,

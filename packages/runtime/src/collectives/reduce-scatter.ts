@@ -70,7 +70,7 @@ export function reduceScatterBlockInto(
 }
 
 /** The ranks' shares of an array, one after the other. */
-class Shares {
+export class Shares {
   readonly #starts: readonly number[]
 
   constructor(counts: readonly number[]) {
@@ -81,6 +81,11 @@ class Shares {
 
   get total(): number {
     return this.#starts.at(-1)!
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#starts.length - 1
   }
 
   /** Where the shares begin, for comparison. */
@@ -155,7 +160,7 @@ function* arraysByLength(
 }
 
 /** @throws RangeError unless the counts are whole items and add up to the array's length. */
-function sharesOf(
+export function sharesOf(
   collective: string,
   array: TypedArray,
   size: number,

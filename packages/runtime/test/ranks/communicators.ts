@@ -8,6 +8,7 @@ import {
   type Intercommunicator,
   init,
   MAX,
+  Operation,
   PROC_NULL,
   ROOT,
   SUM,
@@ -94,8 +95,63 @@ const scenarios: Record<string, () => Promise<void>> = {
     await face(world).barrier()
   },
 
+  /** Persistent collectives and reduceScatter between two groups, and what else an intercommunicator is made into. */
+  async across() {
+    const firstSize = Math.ceil(size / 2)
+    const first = rank < firstSize
+    const local = (await face(world).split(first ? 0 : 1)) as Communicator
+    const inter = await face(local).createIntercomm(0, local.rank === 0 ? world : null, first ? firstSize : 0)
+    const theirs = await face(inter).allgather(rank)
+    const sum = theirs.reduce((a, b) => a + b, 0)
+    const [part, total] = [new Float64Array(20_000), new Float64Array(20_000)]
+    const [shared, share] = [new Float64Array(12), new Float64Array(12 / inter.size)]
+    const requests = [
+      inter.allreduceInit(part, total, SUM),
+      inter.reduceScatterBlockInit(shared, share, SUM),
+      inter.barrierInit(),
+    ]
+    for (let round = 0; round < 3; round++) {
+      part.fill(rank + round)
+      shared.fill(rank - round)
+      for (const request of requests) request.start()
+      for (const request of requests) {
+        if (isSync) request.waitSync()
+        else await request
+      }
+      assert.ok(total.every((item) => item === sum + round * theirs.length))
+      assert.ok(share.every((item) => item === sum - round * theirs.length))
+    }
+    const counts = Array.from({ length: inter.size }, (_, each) => (each === 0 ? 12 : 0))
+    const whole = new Float64Array(counts[inter.rank] as number)
+    await face(inter).reduceScatterInto(shared.fill(rank), whole, MAX, { counts })
+    assert.ok(whole.every((item) => item === Math.max(...theirs)))
+    await face(inter).reduceScatterBlockInto(shared, share, SUM)
+    assert.ok(share.every((item) => item === sum))
+    const values = theirs.map((to) => [rank, to])
+    const joined = await face(inter).reduceScatter(
+      values,
+      Operation.create((a: number[], b: number[]) => [...a, ...b]),
+    )
+    assert.deepEqual(
+      joined,
+      theirs.flatMap((from) => [from, rank]),
+    )
+    const leaders = await face(inter).split(inter.rank === 0 ? 1 : UNDEFINED)
+    assert.equal(leaders === null, inter.rank !== 0)
+    if (leaders !== null) assert.deepEqual(await face(leaders).allgather(rank), [theirs[0]])
+    assert.equal(await face(inter).splitType(UNDEFINED), null)
+    const lasts = await face(inter).create(inter.group.incl([inter.size - 1]))
+    if (lasts !== null) assert.equal(await face(lasts).allreduce(rank, SUM), theirs.at(-1))
+    for (const each of [leaders, lasts, inter]) each?.free()
+    await face(world).barrier()
+  },
+
   /** The last rank is killed; the others notice, agree, and go on without it. Needs `--on-failure continue`. */
   async survive() {
+    const firstSize = Math.ceil(size / 2)
+    const local = (await face(world).split(rank < firstSize ? 0 : 1)) as Communicator
+    const remoteLeader = rank < firstSize ? firstSize : 0
+    const inter = await face(local).createIntercomm(0, local.rank === 0 ? world : null, remoteLeader)
     await face(world).barrier()
     if (rank === size - 1) process.kill(process.pid, 'SIGKILL')
     let rounds = 0
@@ -113,6 +169,14 @@ const scenarios: Record<string, () => Promise<void>> = {
       await face(world).agree(rank + 4),
       Array.from({ length: size - 1 }, (_, i) => i + 4).reduce((a, b) => a & b),
     )
+    const shrinking = async () => face(inter).shrink()
+    if (size - 1 === firstSize && rank < firstSize) {
+      await assert.rejects(shrinking, { code: 'ERR_PROC_FAILED' })
+    } else {
+      const [ours, theirs] = rank < firstSize ? [firstSize, size - 1 - firstSize] : [size - 1 - firstSize, firstSize]
+      const smaller = await shrinking()
+      assert.deepEqual([smaller.size, await face(smaller).allreduce(1, SUM)], [ours, theirs])
+    }
     const last = await shrunk.dup()
     const [right, left] = [(last.rank + 1) % last.size, (last.rank + last.size - 1) % last.size]
     const send = last.send('still here', right, 2)
