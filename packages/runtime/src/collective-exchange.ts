@@ -1,3 +1,5 @@
+import { Asides } from './asides.js'
+import { newLike, type TypedArray } from './collectives/arrays.js'
 import { announcesExchange } from './collectives/choose.js'
 import { bytesOf, UINT8 } from './element-type.js'
 import { ByteViews } from './memory.js'
@@ -21,6 +23,7 @@ export class CollectiveExchange implements Exchange {
   /** Records for reuse, those of the current call first; null when this exchange serves for one call. */
   readonly #records: (RequestRecord | null)[] | null
   #taken = 0
+  readonly #asides: Asides | null
 
   /** With `reusable`, records are kept from one call to the next: see {@link recycle}. */
   constructor(base: PointToPoint, context: number, tag: number, reusable = false) {
@@ -30,12 +33,17 @@ export class CollectiveExchange implements Exchange {
     this.#context = context
     this.tag = tag
     this.#records = reusable ? [] : null
+    this.#asides = reusable ? new Asides() : null
     this.#views = reusable ? new ByteViews() : null
   }
 
   bytesOf(view: ArrayBufferView): Uint8Array {
     // length 0 may be detached memory: the long way finds out
     return this.#views === null || view.byteLength === 0 ? bytesOf(view) : this.#views.of(view)
+  }
+
+  aside<T extends TypedArray>(like: T, length: number): T {
+    return this.#asides === null ? newLike(like, length) : this.#asides.take(like, length)
   }
 
   /** The call is over and nobody has any of its records: they serve again. */
@@ -54,6 +62,7 @@ export class CollectiveExchange implements Exchange {
       }
     }
     this.#taken = 0
+    this.#asides!.giveBack()
     if (records.length > KEPT_RECORDS_MAX) records.length = KEPT_RECORDS_MAX
   }
 

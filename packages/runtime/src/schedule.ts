@@ -1,3 +1,4 @@
+import type { TypedArray } from './collectives/arrays.js'
 import type { Status } from './status.js'
 
 /**
@@ -40,6 +41,8 @@ export interface Exchange {
   receiveBytes(into: Uint8Array, source: number, elementType?: number): Arriving
   /** A view's memory as bytes; for short arrays without making a view each time the same one is given. */
   bytesOf(view: ArrayBufferView): Uint8Array
+  /** Memory of the same kind as `like`, not filled, for as long as this call runs. */
+  aside<T extends TypedArray>(like: T, length: number): T
   /** Sends any value, as `Communicator.send` does (typed arrays arrive as their kind). */
   sendValue(value: unknown, dest: number): Awaited<void>
   receiveValue(source: number): Awaited<unknown>

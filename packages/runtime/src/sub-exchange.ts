@@ -1,3 +1,4 @@
+import type { TypedArray } from './collectives/arrays.js'
 import type { Arriving, Awaited, Exchange } from './schedule.js'
 
 /** Some ranks of an exchange, numbered anew: what a schedule needs that only they take part in. */
@@ -25,6 +26,10 @@ export class SubExchange implements Exchange {
 
   bytesOf(view: ArrayBufferView): Uint8Array {
     return this.#whole.bytesOf(view)
+  }
+
+  aside<T extends TypedArray>(like: T, length: number): T {
+    return this.#whole.aside(like, length)
   }
 
   sendValue(value: unknown, dest: number): Awaited<void> {

@@ -30,7 +30,16 @@ const eight = () => new Float64Array(1)
 /** An exchange of which nothing may be asked: bad arguments must throw before any traffic. */
 function silent(rank = 0, size = 2): Exchange {
   const never = () => assert.fail('a message was started')
-  return { rank, size, sendBytes: never, receiveBytes: never, bytesOf: never, sendValue: never, receiveValue: never }
+  return {
+    rank,
+    size,
+    sendBytes: never,
+    receiveBytes: never,
+    bytesOf: never,
+    aside: never,
+    sendValue: never,
+    receiveValue: never,
+  }
 }
 
 function codeOf(outcome: Outcome<unknown>): string {

@@ -75,7 +75,16 @@ function holds(
 /** An exchange of which nothing may be asked. */
 function silent(rank = 0, size = 2): Exchange {
   const never = () => assert.fail('a message was started')
-  return { rank, size, sendBytes: never, receiveBytes: never, sendValue: never, receiveValue: never, bytesOf: never }
+  return {
+    rank,
+    size,
+    sendBytes: never,
+    receiveBytes: never,
+    sendValue: never,
+    receiveValue: never,
+    bytesOf: never,
+    aside: never,
+  }
 }
 
 describe(`layouts of collectives (ONECOPY_SEED=${SEED})`, () => {

@@ -173,6 +173,7 @@ describe(`reduceScatter (ONECOPY_SEED=${SEED})`, () => {
       rank: 0,
       size: 2,
       sendBytes: never,
+      aside: never,
       receiveBytes: never,
       sendValue: never,
       receiveValue: never,

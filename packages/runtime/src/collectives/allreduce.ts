@@ -82,7 +82,7 @@ function bytesOfTwo(
 ): Schedule<void> {
   const other = 1 - exchange.rank
   const type = itemTypeOf(recv)
-  const incoming = own === recv ? newLike(recv) : recv
+  const incoming = own === recv ? exchange.aside(recv, recv.length) : recv
   const ownBytes = bytesOf(own)
   const incomingBytes = bytesOf(incoming)
   const [first, second] = other === 1 ? [own, incoming] : [incoming, own]
@@ -110,7 +110,7 @@ function bytesDirectly(
 ): Schedule<void> {
   const { size } = exchange
   const { length } = recv
-  const parts = newLike(recv, size * length)
+  const parts = exchange.aside(recv, size * length)
   const blocks = new Blocks(parts, size, null, null)
   const arrays = Array.from({ length: size }, (_, source) => parts.subarray(source * length, (source + 1) * length))
   const gathered = blocksDirectly(exchange, collective, blocks, bytesOf(own), itemTypeOf(recv))
@@ -201,7 +201,7 @@ function* bytesByDoubling(
   let distance = doubling.takesOver(rank) ? 0 : 1
   while (distance < doubling.places) {
     if (part === recv && incoming === recv) {
-      incoming = newLike(recv)
+      incoming = exchange.aside(recv, recv.length)
       incomingBytes = bytesOf(incoming)
     }
     const partner = distance === 0 ? rank - 1 : doubling.partner(rank, distance)

@@ -1,7 +1,7 @@
 import { bytesOf, pieceTypeOf } from '../element-type.js'
 import type { Operation } from '../operation.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
-import { itemTypeOf, newLike, type TypedArray } from './arrays.js'
+import { itemTypeOf, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
 import { goesDirectly } from './choose.js'
 import { expectExactly } from './messages.js'
@@ -80,7 +80,7 @@ function* piecesDirectly(
   const mine = pieces.of(own, rank)
   const place = result === null ? null : pieces.of(result, rank)
   const isFree = place !== null && result !== own
-  const aside = newLike(own, (size - (isFree ? 2 : 1)) * mine.length)
+  const aside = exchange.aside(own, (size - (isFree ? 2 : 1)) * mine.length)
   const incoming: TypedArray[] = []
   const waits: Awaited<unknown>[] = []
   for (let step = 1; step < size; step++) {
@@ -118,7 +118,7 @@ function* piecesAroundRing(
   const right = (rank + 1) % size
   const type = pieceTypeOf(itemTypeOf(own), own.length)
   const asides = result === null ? 2 : result === own ? 1 : 0
-  const aside = asides === 0 ? own : newLike(own, asides * pieces.lengthMax)
+  const aside = asides === 0 ? own : exchange.aside(own, asides * pieces.lengthMax)
 
   let partial = pieces.of(own, left)
   for (let step = 2; step <= size; step++) {

@@ -64,7 +64,7 @@ function reduction(
   recv: TypedArray | null,
   root: number,
 ): Schedule<void> {
-  if (reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
+  if (exchange.size > 2 && reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
     return bytesInPieces(exchange, collective, op, own, recv, root)
   }
   return combinesAtRoot(exchange.size)
@@ -176,7 +176,7 @@ function bytesAtRoot(
   const [first, ...others] = sources
   const isFree = recv !== own
   const asides = size - (isFree ? 2 : 1)
-  const aside = asides > 0 ? newLike(own, asides * own.length) : own
+  const aside = asides > 0 ? exchange.aside(own, asides * own.length) : own
   if (first !== undefined) arrays[first] = isFree ? recv : aside.subarray(0, own.length)
   others.forEach((source, index) => {
     const at = (index + (isFree ? 0 : 1)) * own.length
@@ -226,9 +226,9 @@ function* bytesUpTree(
       break
     }
     if (place + distance >= size) continue
-    out ??= newLike(own)
+    out ??= exchange.aside(own, own.length)
     if (incoming === null) incoming = out
-    if (part === incoming) incoming = newLike(own)
+    if (part === incoming) incoming = exchange.aside(own, own.length)
     const child = (rank + distance) % size
     const receive = exchange.receiveBytes(exchange.bytesOf(incoming), child, type)
     yield receive

@@ -1,4 +1,5 @@
 import { OnecopyError } from '@onecopy/transport'
+import { newLike } from '../../src/collectives/arrays.js'
 import { allocate, arrayOver, bytesOf, elementTypeOf, UINT8, VALUE } from '../../src/element-type.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../../src/schedule.js'
 import { Status } from '../../src/status.js'
@@ -90,6 +91,7 @@ export class SimulatedRanks {
       rank,
       size: this.size,
       bytesOf,
+      aside: (like, length) => newLike(like, length),
       sendBytes: (bytes, dest, elementType = UINT8) => sendRaw(bytes, dest, elementType),
       sendValue: (value, dest) => {
         const elementType = elementTypeOf(value)
