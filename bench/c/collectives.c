@@ -3,8 +3,8 @@
  *
  *     mpirun -n N collectives NAME/BYTES:MILLISECONDS:BATCHES[,...]
  *
- * For each entry the number of calls that last about MILLISECONDS is found by doubling, which also warms up; then come
- * BATCHES timed batches, each about that long, so that a library which takes milliseconds per call (more
+ * For each entry the number of calls that last about MILLISECONDS is found by doubling, at first roughly, for WARM_UP times
+ * that long to warm up, and then once more; then come BATCHES timed batches, each about that long, so that a library which takes milliseconds per call (more
  * ranks than cores, and no yielding) ends nevertheless. Rank 0 prints "NAME/BYTES mean mean ..." with each batch's mean
  * time of one call in microseconds. What BYTES means for each collective, that the root moves on by one rank each time, and
  * that buffers are filled before the clock starts: see bench/README.md; contenders/collectives.mjs does the same.
@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define WARM_UP 50
 
 static int rank, size;
 
@@ -48,6 +50,27 @@ static double timed(enum name name, double *send, double *recv, int count, long 
   for (long i = 0; i < calls; i++) call(name, send, recv, count, (int)(i % size));
   MPI_Barrier(MPI_COMM_WORLD);
   return (MPI_Wtime() - start) * 1e6;
+}
+
+/* What rank 0 says. */
+static int agreed(int answer) {
+  MPI_Bcast(&answer, 1, MPI_INT, 0, MPI_COMM_WORLD);
+  return answer;
+}
+
+/* How many calls, `calls` or more, last about that long; found enough twice, so that a busy moment does not pass for slow calls. */
+static long callsIn(double milliseconds, enum name name, double *send, double *recv, int count, long calls) {
+  for (int enough = 0; enough < 2;) {
+    double taken = timed(name, send, recv, count, calls);
+    for (int again = 0; again < 2; again++) {
+      double other = timed(name, send, recv, count, calls);
+      if (other < taken) taken = other;
+    }
+    int more = agreed(taken * 1.5 <= milliseconds * 1e3);
+    if (more) calls *= 2;
+    enough = more ? 0 : enough + 1;
+  }
+  return calls;
 }
 
 /* The last element that the collective, called once more with root 0, must have left here. */
@@ -94,19 +117,11 @@ int main(int argc, char **argv) {
     size_t count = bytes / sizeof(double);
     double *send = filled(name == ALLTOALL ? bytes * size : bytes);
     double *recv = filled(name == ALLTOALL || name == ALLGATHER ? bytes * size : bytes);
-    long calls = 1;
-    /* found enough twice: a busy moment of the machine must not pass for slow calls */
-    for (int enough = 0; enough < 2;) {
-      double taken = timed(name, send, recv, (int)count, calls);
-      for (int again = 0; again < 2; again++) {
-        double other = timed(name, send, recv, (int)count, calls);
-        if (other < taken) taken = other;
-      }
-      long more = taken * 1.5 > milliseconds * 1e3 ? 0 : 1;
-      MPI_Bcast(&more, 1, MPI_LONG, 0, MPI_COMM_WORLD);
-      if (more) calls *= 2;
-      enough = more ? 0 : enough + 1;
+    long calls = callsIn(milliseconds, name, send, recv, (int)count, 1);
+    for (double spent = 0; agreed(spent < WARM_UP * milliseconds * 1e3);) {
+      spent += timed(name, send, recv, (int)count, calls);
     }
+    calls = callsIn(milliseconds, name, send, recv, (int)count, calls);
     if (rank == 0) printf("%s/%zu", names[name], bytes);
     for (long batch = 0; batch < batches; batch++) {
       double taken = timed(name, send, recv, (int)count, calls);

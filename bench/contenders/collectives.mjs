@@ -4,6 +4,7 @@ import { init, SUM } from 'onecopy'
 
 const world = await init()
 const { sync, rank, size } = world
+const WARM_UP = 50
 
 function filled(bytes) {
   return Float64Array.from({ length: bytes / 8 }, (_, i) => (i % 13) + 1 + rank)
@@ -57,6 +58,24 @@ function check(name, send, recv, count) {
   throw new Error(`rank ${rank} has ${found} instead of ${expected} after ${name} of ${count} doubles`)
 }
 
+/** What rank 0 says. */
+function agreed(answer) {
+  const said = new Float64Array([answer ? 1 : 0])
+  sync.bcastInto(said)
+  return said[0] === 1
+}
+
+/** How many calls, `calls` or more, last about that long; found enough twice, so that a busy moment does not pass for slow calls. */
+function callsIn(milliseconds, loop, send, recv, calls) {
+  for (let enough = 0; enough < 2; ) {
+    const taken = Math.min(...[1, 2, 3].map(() => timed(loop, send, recv, calls)))
+    const more = agreed(taken * 1.5 <= milliseconds * 1000)
+    if (more) calls *= 2
+    enough = more ? 0 : enough + 1
+  }
+  return calls
+}
+
 for (const entry of (process.argv[2] ?? '').split(',')) {
   const [label, milliseconds, batches] = entry.split(':')
   const [name, bytes] = label.split('/')
@@ -65,16 +84,9 @@ for (const entry of (process.argv[2] ?? '').split(',')) {
   const recvBytes = name === 'alltoall' || name === 'allgather' ? bytes * size : Number(bytes)
   const send = filled(sendBytes)
   const recv = filled(recvBytes)
-  const more = new Float64Array(1)
-  let calls = 1
-  // found enough twice: a busy moment of the machine must not pass for slow calls
-  for (let enough = 0; enough < 2; ) {
-    const taken = Math.min(...[1, 2, 3].map(() => timed(loop, send, recv, calls)))
-    more[0] = taken * 1.5 > milliseconds * 1000 ? 0 : 1
-    sync.bcastInto(more)
-    if (more[0] === 1) calls *= 2
-    enough = more[0] === 1 ? 0 : enough + 1
-  }
+  let calls = callsIn(milliseconds, loop, send, recv, 1)
+  for (let spent = 0; agreed(spent < WARM_UP * milliseconds * 1000); ) spent += timed(loop, send, recv, calls)
+  calls = callsIn(milliseconds, loop, send, recv, calls)
   const means = []
   for (let batch = 0; batch < batches; batch++) means.push((timed(loop, send, recv, calls) / calls).toFixed(4))
   if (rank === 0) console.log([label, ...means].join(' '))

@@ -5,7 +5,7 @@ import type { Operation } from '../operation.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { combinesAtRoot, reducesInPieces } from './choose.js'
+import { combinesAtRoot, reducesToRootInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
@@ -64,7 +64,7 @@ function reduction(
   recv: TypedArray | null,
   root: number,
 ): Schedule<void> {
-  if (exchange.size > 2 && reducesInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
+  if (reducesToRootInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
     return bytesInPieces(exchange, collective, op, own, recv, root)
   }
   return combinesAtRoot(exchange.size)
