@@ -113,14 +113,10 @@ export class BlockingRun {
   }
 
   #blockOnAll(step: readonly Awaited<unknown>[]): unknown {
-    // taken while in use, like the exchange
-    const wait = this.#wait.step === null ? this.#wait : new StepWait()
-    wait.step = step
-    try {
-      if (!wait.done) this.#base.engine.block(wait)
-    } finally {
-      wait.step = null
-    }
+    const last = onlyOneLeft(step)
+    // the usual case, and the shortest look per round
+    if (last !== null) this.#base.engine.block(last)
+    else this.#blockOnSeveral(step)
     const failure = failureOf(step)
     if (failure === undefined) return failure
     // not over before the receives that cannot be taken back are: until then the memory is not the user's
@@ -133,6 +129,28 @@ export class BlockingRun {
     })
     return failure
   }
+
+  #blockOnSeveral(step: readonly Awaited<unknown>[]): void {
+    // taken while in use, like the exchange
+    const wait = this.#wait.step === null ? this.#wait : new StepWait()
+    wait.step = step
+    try {
+      if (!wait.done) this.#base.engine.block(wait)
+    } finally {
+      wait.step = null
+    }
+  }
+}
+
+/** The one among them that is not done, when all others are and none has failed; else null. */
+function onlyOneLeft(step: readonly Awaited<unknown>[]): RequestRecord | null {
+  let left: RequestRecord | null = null
+  for (let i = 0; i < step.length; i++) {
+    const awaited = step[i] as RequestRecord
+    if (awaited.done ? awaited.error !== undefined : left !== null) return null
+    if (!awaited.done) left = awaited
+  }
+  return left
 }
 
 /** Several things that are waited for: done when all are, or one has failed. */
