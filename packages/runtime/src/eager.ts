@@ -53,7 +53,8 @@ export class EagerProtocol {
 
   /** Whether {@link send} may be used for a message of this length now. */
   accepts(link: PeerLink, byteLength: number): boolean {
-    return isEager(this.#thresholds, byteLength, link.eagerOutstanding)
+    const { remote } = link
+    return isEager(this.#thresholds, byteLength, link.eagerOutstanding, remote !== null && remote.canRead(link.rank))
   }
 
   /**

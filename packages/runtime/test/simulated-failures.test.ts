@@ -23,7 +23,7 @@ describe('a rank that leaves', () => {
     await simulate(3, {}, async (world, rank) => {
       if (rank === 2) {
         await world.send('early', 0, 1)
-        await world.send(filledBytes(60_000, 1), 0, 2)
+        await world.send(filledBytes(50_000, 1), 0, 2)
         await world.recv(0, 3)
         await world.finalize()
         return
@@ -52,7 +52,7 @@ describe('a rank that leaves', () => {
       }
       assert.equal(await failure(world.recv(2, 7)), 'ERR_PROC_FAILED 2')
       assert.equal(await world.recv(2, 1), 'early')
-      assertBytes(await world.recv(2, 2), filledBytes(60_000, 1), 'arrived before the end')
+      assertBytes(await world.recv(2, 2), filledBytes(50_000, 1), 'arrived before the end')
       assert.equal(anySource.done, false, 'rank 1 is still there')
       await world.send('go', 1, 4)
       assert.equal(await anySource, 'from 1')
@@ -166,7 +166,7 @@ describe('memory that cannot be read', () => {
       for (const [mode, length] of [
         ['send', LONG],
         ['ssend', LONG],
-        ['ssend', 60_000],
+        ['ssend', 50_000],
       ] as const) {
         const narrow = { queueFramesMax: 2, frameBytesMax: 1024 }
         await simulate(2, { remoteMemory, ...(length < LONG ? narrow : {}) }, async (world, rank) => {
