@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { OnecopyError } from '@onecopy/transport'
 import { Msgpack } from './msgpack.js'
 import { PlainTree } from './plain-tree.js'
+import { PlainWriter } from './plain-writer.js'
 import { ValueFlattener } from './value-flattener.js'
 import { fillContainers, makeEntries } from './value-restorer.js'
 import { PART_LENGTH_BYTES, PLAIN_BODY, TABLE_BODY, TABLE_HEADER_BYTES } from './value-table.js'
@@ -37,6 +38,7 @@ export class ValuePacker {
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   readonly #partBytesMin: number
   readonly #plainTree = new PlainTree()
+  readonly #plainWriter = new PlainWriter()
 
   constructor(options: ValuePackerOptions) {
     this.#partBytesMin = options.partBytesMin
@@ -48,6 +50,8 @@ export class ValuePacker {
    *   or `toJSON` throws comes through as it is.
    */
   pack(value: unknown): PackedValue {
+    const short = this.#plainWriter.write(value)
+    if (short !== null) return { body: short, parts: NO_PARTS }
     const msgpack = Msgpack.load()
     if (this.#plainTree.holds(value)) {
       const body = msgpack.write(value, 1)
