@@ -3,7 +3,7 @@
  *
  *     mpirun -n 2 ping-pong BYTES:ITERATIONS:BATCHES[,...]
  *
- * For each entry one warm-up batch, then BATCHES timed ones; rank 0 prints "BYTES mean mean ..." with each batch's mean
+ * For each entry WARM_UP batches, then BATCHES timed ones; rank 0 prints "BYTES mean mean ..." with each batch's mean
  * one-way time in microseconds. Every rank sends from one buffer and receives into another. All four are filled with
  * bytes that are not 0 before the clock starts: untouched pages are one shared zero page that never leaves the cache, and
  * malloc + memset(0) is compiled to calloc, which is the same thing.
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define WARM_UP 5
 
 static unsigned char *filled(size_t bytes, int seed) {
   unsigned char *buffer = NULL;
@@ -52,7 +54,7 @@ int main(int argc, char **argv) {
     unsigned char *in = filled(bytes, 100);
     if (rank == 0) printf("%zu", bytes);
     MPI_Barrier(MPI_COMM_WORLD);
-    for (long batch = -1; batch < batches; batch++) {
+    for (long batch = -WARM_UP; batch < batches; batch++) {
       double start = MPI_Wtime();
       for (long i = 0; i < iterations; i++) {
         if (rank == 0) {

@@ -25,9 +25,12 @@ export function readPlan(text = process.argv[2]) {
   })
 }
 
-/** Messages of one entry in each direction: the batches and one batch to warm up. */
+/** Untimed batches before each entry: V8 compiles what is hot meanwhile. */
+const WARM_UP_BATCHES = 5
+
+/** Messages of one entry in each direction: the batches, and those to warm up. */
 export function messageCount({ iterations, batches }) {
-  return iterations * (batches + 1)
+  return iterations * (batches + WARM_UP_BATCHES)
 }
 
 /** Memory with no zero byte in it: untouched pages are all the same page, and never leave the cache. */
@@ -60,7 +63,7 @@ export function print(entry, batchMilliseconds) {
 /** Times one entry; `roundTrips(n)` sends and receives n times, blocking. */
 export function time(entry, roundTrips) {
   const batches = []
-  for (let batch = -1; batch < entry.batches; batch++) {
+  for (let batch = -WARM_UP_BATCHES; batch < entry.batches; batch++) {
     const start = performance.now()
     roundTrips(entry.iterations)
     if (batch >= 0) batches.push(performance.now() - start)
@@ -71,7 +74,7 @@ export function time(entry, roundTrips) {
 /** The same with `roundTrips` returning a promise. */
 export async function timeAsync(entry, roundTrips) {
   const batches = []
-  for (let batch = -1; batch < entry.batches; batch++) {
+  for (let batch = -WARM_UP_BATCHES; batch < entry.batches; batch++) {
     const start = performance.now()
     await roundTrips(entry.iterations)
     if (batch >= 0) batches.push(performance.now() - start)

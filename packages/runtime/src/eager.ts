@@ -54,7 +54,7 @@ export class EagerProtocol {
   /** Whether {@link send} may be used for a message of this length now. */
   accepts(link: PeerLink, byteLength: number): boolean {
     const { remote } = link
-    return isEager(this.#thresholds, byteLength, link.eagerOutstanding, remote !== null && remote.canRead(link.rank))
+    return isEager(this.#thresholds, byteLength, link.eagerOutstanding, remote?.canRead(link.rank) === true)
   }
 
   /**

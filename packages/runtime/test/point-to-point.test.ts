@@ -318,7 +318,7 @@ describe('point to point', () => {
       const other = 1 - rank
       for (let round = 0; round < 20; round++) {
         const copy = await world.dup()
-        await copy.send(new Uint8Array(60_000), other)
+        await copy.send(new Uint8Array(50_000), other)
         const long = copy.send(new Uint8Array(LONG), other, 1)
         const waiting = copy.recv(other, 5)
         await world.sendrecv('sent', other, other)
@@ -333,7 +333,7 @@ describe('point to point', () => {
         await within(long, 'a send that the other side has dropped')
       }
       // the window of the pair is as wide as at first: this is still eager
-      const send = world.send(new Uint8Array(60_000), other)
+      const send = world.send(new Uint8Array(50_000), other)
       assert.equal(send.done, true, 'dropped messages still count against the eager window')
       await world.recv()
       assert.throws(() => world.free(), TypeError)
@@ -373,7 +373,7 @@ describe('point to point', () => {
   })
 
   it(`runs ${2 * ROUNDS} announced messages with a handful of numbers`, async function () {
-    this.timeout(60_000)
+    this.timeout(50_000)
     await simulate(
       2,
       { settings: { eager: '0' } },
@@ -391,7 +391,7 @@ describe('point to point', () => {
         rendezvous.sends.remove(id)
         assert.ok((id & 0xfffff) < 4, `the table has grown: number ${id & 0xfffff}`)
       },
-      60_000,
+      50_000,
     )
   })
 })
