@@ -46,6 +46,7 @@ export class PointToPoint {
   readonly ranks: RankMap | null
   readonly #views = new ByteViews()
   #lastEmpty: Uint8Array | null = null
+  #emptyBefore: Uint8Array | null = null
   /** Records of blocking calls, for reuse: nobody outside ever sees them. */
   readonly #spare: RequestRecord[] = []
   /** Set by free() and finalize(): what every further call throws. */
@@ -133,11 +134,19 @@ export class PointToPoint {
   /** Length 0 goes the long way the first time, which finds out about detached memory. */
   #bytes(data: unknown): Uint8Array {
     // length, not byteLength: the latter is a call (10 ns)
-    if (data instanceof Uint8Array && (data.length > 0 || data === this.#lastEmpty)) return data
+    if (data instanceof Uint8Array && (data.length > 0 || this.#isKnownEmpty(data))) return data
     if (ArrayBuffer.isView(data) && data.byteLength > 0) return this.#views.of(data)
     const bytes = bytesOf(data)
-    if (data instanceof Uint8Array) this.#lastEmpty = data
+    if (data instanceof Uint8Array) {
+      this.#emptyBefore = this.#lastEmpty
+      this.#lastEmpty = data
+    }
     return bytes
+  }
+
+  /** Two are known: what a loop sends and what it receives into. */
+  #isKnownEmpty(data: Uint8Array): boolean {
+    return data === this.#lastEmpty || data === this.#emptyBefore
   }
 
   // --- receive
