@@ -222,7 +222,8 @@ export class Rendezvous {
     copyRegion(words, OFFER_REGION_AT, outgoing.pushRegion, 0)
     outgoing.pushId = words[2]!
     outgoing.pushAt = joinLength(words[3]!, words[4]!)
-    if (!(outgoing.pushAt >= 0 && outgoing.pushAt < outgoing.main.byteLength)) {
+    // memory that is gone has no length to compare with, and is no fault of the peer's
+    if (!outgoing.isGone && !(outgoing.pushAt >= 0 && outgoing.pushAt < outgoing.main.byteLength)) {
       throw new OnecopyError(
         'ERR_PROTOCOL',
         `rank ${link.rank} offers memory for byte ${outgoing.pushAt} of a message`,

@@ -48,11 +48,12 @@ export class ScheduleRun implements Continuation {
   advance(): void {
     this.#queued = false
     if (this.#record.done || this.#ending !== null) return
+    let left: readonly RequestRecord[] = []
     try {
       for (;;) {
         const failure = this.#failure
         this.#failure = null
-        if (failure !== null) this.#giveUpStep()
+        left = failure === null ? [] : this.#giveUpStep()
         const next = failure === null ? this.#schedule.next() : this.#schedule.throw(failure.error)
         if (next.done === true) {
           this.#record.complete(next.value)
@@ -62,14 +63,12 @@ export class ScheduleRun implements Continuation {
         if (this.#waits()) return
       }
     } catch (error) {
-      this.#failed(error)
+      this.#failed(error, left)
     }
   }
 
   /** Not over before the receives that can not be taken back are: until then the memory is not the user's. */
-  #failed(error: unknown): void {
-    const left = receivesLeft(this.#step)
-    this.#giveUpStep()
+  #failed(error: unknown, left: readonly RequestRecord[]): void {
     if (this.#onFailed !== null) this.#onFailed(error)
     this.#missing = 0
     for (const receive of left) {
@@ -112,9 +111,12 @@ export class ScheduleRun implements Continuation {
     return this.#missing > 0 && this.#failure === null
   }
 
-  #giveUpStep(): void {
+  /** Gives the receives that were not done: those that cannot be taken back are not done yet. */
+  #giveUpStep(): readonly RequestRecord[] {
+    const left = receivesLeft(this.#step)
     giveUpStep(this.#step)
     this.#step = []
+    return left
   }
 }
 

@@ -142,3 +142,30 @@ describe('collectives in which a rank fails', () => {
     }
   })
 })
+
+describe('a collective that has failed', () => {
+  it('is not over while a message still comes into the caller’s memory', async () => {
+    const slow = { remoteMemory: false, queueFramesMax: 2, frameBytesMax: 1024 }
+    await simulate(3, slow, async (world, rank) => {
+      const length = 200_000
+      if (rank === 1) await world.recv(0, 1)
+      // what rank 1 sends is too long for rank 0
+      const send = new Uint8Array(rank === 1 ? 3 * 8 : 3 * length).fill(rank)
+      if (rank !== 0) {
+        const sendCounts = rank === 1 ? [16, 4, 4] : [length, 4, 4]
+        const recvCounts = [4, 4, 4]
+        await ending(world.alltoallInto(send, new Uint8Array(12), { sendCounts, recvCounts }))
+        return
+      }
+      const recv = new Uint8Array(3 * length)
+      const call = world.alltoallInto(new Uint8Array(12), recv, { sendCounts: [4, 4, 4], recvCounts: [4, 4, length] })
+      const failed = assert.rejects(Promise.resolve(call), { code: 'ERR_TRUNCATE' })
+      while (recv[8] === 0) await turn()
+      await world.send('late', 1, 1)
+      await failed
+      const then = recv.slice()
+      for (let i = 0; i < 1000; i++) await turn()
+      assert.ok(recv.every((byte, i) => byte === then[i]))
+    })
+  })
+})

@@ -161,6 +161,25 @@ describe('memory that cannot be read', () => {
     }
   })
 
+  it('that a sender who waits has transferred away is an error on both sides and ends nothing', async () => {
+    await simulate(2, {}, async (world, rank) => {
+      if (rank === 0) {
+        const data = filledBytes(LONG, 1)
+        const request = world.send(data, 1)
+        // says that it waits, while the memory is there: so the receiver offers its own
+        const outcome = failure(request.then())
+        structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] })
+        await world.send('transferred', 1, 5)
+        assert.equal(await outcome, 'ERR_BUFFER_GONE 1')
+        await world.send('next', 1)
+      } else {
+        await world.recv(0, 5)
+        assert.equal(await failure(world.recv(0, 0)), 'ERR_BUFFER_GONE 0')
+        assert.equal(await world.recv(0), 'next')
+      }
+    })
+  })
+
   it('that the sender has transferred away is an error on both sides and ends nothing', async () => {
     for (const remoteMemory of [true, false]) {
       for (const [mode, length] of [
