@@ -1,5 +1,6 @@
 // Preloaded (`--import`) in ranks: makes process_vm_readv and process_vm_writev fail, or stop short, now and then, as real
 // calls do. It stands between koffi and the library, because `strace --inject` can make up a short count but not the bytes.
+import { createRequire } from 'node:module'
 import koffi from 'koffi'
 
 export interface CallFaults {
@@ -45,18 +46,24 @@ const state: FaultSwitch = {
 }
 Object.assign(globalThis, { [FAULT_SWITCH]: state })
 
+// onecopy takes the compiled part by itself where it can, which koffi's own JavaScript has loaded by now
+const compiled = Object.values(createRequire(import.meta.url).cache).find((module) =>
+  module?.filename.endsWith('koffi.node'),
+)
 const load = koffi.load
-Object.assign(koffi, {
-  load: (path: string | null) => {
-    const library = load(path)
-    return {
-      func: (name: string, ...rest: [string, string[]]) => {
-        const func = library.func(name, ...rest) as Call
-        return name === 'syscall' ? withFaults(func) : func
-      },
-    }
-  },
-})
+for (const loaded of [koffi, compiled?.exports]) {
+  Object.assign(loaded, {
+    load: (path: string | null) => {
+      const library = load(path)
+      return {
+        func: (name: string, ...rest: [string, string[]]) => {
+          const func = library.func(name, ...rest) as Call
+          return name === 'syscall' ? withFaults(func) : func
+        },
+      }
+    },
+  })
+}
 
 function withFaults(call: Call): Call {
   const numbers = NUMBERS[process.arch]
