@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { checkRoot } from '../arguments.js'
 import type { Intercommunicator } from '../intercommunicator.js'
