@@ -16,6 +16,7 @@ import { OutputSink } from './output.js'
 import { bootUrl, inheritTransports, rankCommand } from './rank-command.js'
 import { type JobProcess, type RankEvents, RankProcess } from './rank-process.js'
 import type { SharedResources } from './shared-resources.js'
+import { isForAll } from './signals.js'
 import { type RankReport, statisticsTable } from './statistics.js'
 
 /** Between SIGTERM and SIGKILL (RELIABILITY, row 11). */
@@ -106,6 +107,8 @@ export class RunningJob implements RankEvents, Home {
   #dying: JobProcess | null = null
   #said: Promise<void> = Promise.resolve()
   #finishing = false
+  /** A signal that everybody gets has been waited for. */
+  #isHeardOut = false
   #resolve: (result: JobResult) => void = () => {}
 
   constructor(options: JobOptions, shared: SharedResources, origin: Origin = {}) {
@@ -419,8 +422,9 @@ export class RunningJob implements RankEvents, Home {
     const culprit = process.consequenceOf
     const culpritToCome = culprit !== null && !this.#hasLeft(culprit)
     const anotherCameFirst = this.#dying !== null && this.#dying !== process && !this.#dying.ended
-    if (culpritToCome || anotherCameFirst) {
-      // The rank has seen the failure before we have (pidfds are quick). Let the cause be named first.
+    if (culpritToCome || anotherCameFirst || isForAll(process.signal)) {
+      // The rank has seen the failure before we have (pidfds are quick), or a Ctrl-C that went to this process as well. Let the
+      // cause be named first.
       this.#after(CULPRIT_MS, () => {
         if (this.#ending === null) this.#declareFailed(process)
       })
@@ -522,7 +526,14 @@ export class RunningJob implements RankEvents, Home {
     // A failure that waits for its cause to be named is not over.
     const undecided = this.#ending === null && this.#ranks.find((rank) => !rank.endedWell)
     if (undecided && this.#firstBad === null) {
-      this.#declareFailed(this.#cause(undecided))
+      const cause = this.#cause(undecided)
+      if (isForAll(cause.signal) && !this.#isHeardOut) {
+        // a Ctrl-C has ended them all; this process is about to hear of it, and then nobody has failed
+        this.#isHeardOut = true
+        this.#after(CULPRIT_MS, () => this.#finishWhenAllEnded())
+        return
+      }
+      this.#declareFailed(cause)
       if (this.#ending === null) return
     }
     void this.#finish()

@@ -3,6 +3,11 @@ import type { RunningJob } from './running-job.js'
 /** Signals that end the job. A terminal sends them to the ranks as well, which is fine: they are told twice. */
 const ENDING: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
+/** Whether a terminal or a system that shuts down sends this signal to everybody alike. */
+export function isForAll(signal: string | null): boolean {
+  return (ENDING as readonly (string | null)[]).includes(signal)
+}
+
 /** Signals that mean something to the script only. SIGUSR1 would otherwise start node's inspector in the launcher. */
 const PASSED: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2']
 
