@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { OnecopyError } from '@onecopy/transport'
 import type { Communicator } from './communicator.js'
+import { widenInlining } from './inlining.js'
 import type { Intercommunicator } from './intercommunicator.js'
 import { Job } from './job.js'
 import type { JobLink } from './job-link.js'
@@ -34,8 +35,10 @@ export function init(): Promise<Communicator> {
 }
 
 async function join(): Promise<Communicator> {
-  const link: JobLink = publishedLink() ?? new LoneLink()
+  const launched = publishedLink()
+  const link: JobLink = launched ?? new LoneLink()
   const job = await Job.start(link, TRANSPORTS)
+  if (launched !== null) await widenInlining()
   // A script that ends leaves the job as if it had called finalize(): what it has sent gets out first.
   process.once('beforeExit', () => {
     job.finalize().catch((error: unknown) => {

@@ -6,12 +6,6 @@ import { type JobOptions, LaunchArgumentError } from './launch-options.js'
 
 const TYPESCRIPT = new Set(['.ts', '.mts', '.cts', '.tsx'])
 
-/**
- * Options for every rank. V8 stops inlining into a function after 920 bytes of bytecode; between a verb and shared memory lie some
- * thirty small functions, and with room for them a message of 8 bytes takes a tenth less (0.191 to 0.172 us one way, Node 20).
- */
-export const RANK_NODE_ARGS = ['--max-inlined-bytecode-size-cumulative=3000']
-
 /** An import, in a TypeScript file, of a file that does not exist, in Node's words. */
 const NOT_FOUND = /Cannot find module '(.+)' imported from .+\.[cm]?ts$/m
 

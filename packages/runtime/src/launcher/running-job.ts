@@ -11,7 +11,7 @@ import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import { type ChildHandle, Extensions, type Home } from './extensions.js'
 import type { JobResult } from './job-result.js'
 import type { JobOptions } from './launch-options.js'
-import { RANK_NODE_ARGS, scriptNodeArgs, typeStrippingAdvice } from './node-command.js'
+import { scriptNodeArgs, typeStrippingAdvice } from './node-command.js'
 import { OutputSink } from './output.js'
 import { bootUrl, inheritTransports, rankCommand } from './rank-command.js'
 import { type JobProcess, type RankEvents, RankProcess } from './rank-process.js'
@@ -323,15 +323,7 @@ export class RunningJob implements RankEvents, Home {
     for (const program of options.programs) {
       const scriptArgs = scriptNodeArgs(program.script)
       for (let index = 0; index < program.size; index++, rank++) {
-        const args = [
-          ...RANK_NODE_ARGS,
-          ...options.nodeArgs,
-          '--import',
-          bootUrl(),
-          ...scriptArgs,
-          program.script,
-          ...program.args,
-        ]
+        const args = [...options.nodeArgs, '--import', bootUrl(), ...scriptArgs, program.script, ...program.args]
         const label = options.label ? `[${this.#origin.parents === undefined ? rank : this.#nameOf(rank)}] ` : ''
         const command = rankCommand(rank, args, options, descriptors)
         const process = new RankProcess(rank, command, this, { stdout: this.#stdout, stderr: this.#stderr }, label)
