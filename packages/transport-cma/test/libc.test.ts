@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { closeSync, fstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'mocha'
 import { EAGAIN, EINTR, EINVAL, EPERM } from '../src/errno.js'
 import { loadLibc } from '../src/libc/choose.js'
+import { findBinary, loadKoffi } from '../src/libc/koffi-package.js'
 import type { Libc } from '../src/libc/libc.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK } from '../src/libc/numbers.js'
+import { skipBecause } from './skip.js'
 
 const ETIMEDOUT = 110
 
@@ -25,6 +28,35 @@ describe('choosing the FFI package', () => {
     const { libc, reason } = loadLibc('libffi')
     assert.equal(libc, null)
     assert.match(reason, /libffi is not one of/)
+  })
+})
+
+describe('loading koffi', () => {
+  const require = createRequire(import.meta.url)
+  const entry = require.resolve('koffi')
+
+  it('takes its compiled part, the same one that koffi itself takes', function () {
+    const binary = findBinary(entry)
+    if (binary === null) skipBecause(this, 'only koffi can tell which C library this is')
+    const loaded = loadKoffi(require)
+    assert.equal(loaded, require(binary))
+    assert.equal((require('koffi') as { default: unknown }).default, loaded)
+  })
+  it('takes koffi itself where nothing lies at that place', () => {
+    assert.equal(findBinary(join(tmpdir(), 'koffi', 'index.cjs')), null)
+  })
+  it('takes koffi itself where what lies there cannot be loaded', () => {
+    const loaded: string[] = []
+    const load = Object.assign(
+      (name: string) => {
+        loaded.push(name)
+        if (name !== 'koffi') throw new Error('wrong ELF class')
+        return 'koffi itself'
+      },
+      { resolve: () => entry },
+    )
+    assert.equal(loadKoffi(load as unknown as NodeJS.Require), 'koffi itself')
+    assert.equal(loaded.at(-1), 'koffi')
   })
 })
 

@@ -12,7 +12,7 @@ export interface LibcChoice {
 }
 
 /** Fastest first. */
-const BINDINGS: readonly (readonly [string, (load: (name: string) => unknown) => LibcBinding])[] = [
+const BINDINGS: readonly (readonly [string, (load: NodeJS.Require) => LibcBinding])[] = [
   ['koffi', bindKoffi],
   ['ffi-napi', bindFfiNapi],
 ]

@@ -1,25 +1,13 @@
+import { loadKoffi } from './koffi-package.js'
 import type { LibcBinding } from './libc.js'
-
-interface KoffiLibrary {
-  func(name: string, result: string, parameters: string[]): (...values: unknown[]) => unknown
-}
-
-interface Koffi {
-  load(path: string | null): KoffiLibrary
-  errno(): number
-  struct(fields: Record<string, string>): unknown
-  sizeof(type: unknown): number
-  offsetof(type: unknown, field: string): number
-  view(address: bigint, byteLength: number): ArrayBuffer
-}
 
 /**
  * The binding over koffi: prebuilt for every platform, no install script, 0.05 us a call.
  * @param load the host's `require`.
  * @throws whatever a missing or broken package throws.
  */
-export function bindKoffi(load: (name: string) => unknown): LibcBinding {
-  const koffi = load('koffi') as Koffi
+export function bindKoffi(load: NodeJS.Require): LibcBinding {
+  const koffi = loadKoffi(load)
   const library = koffi.load(null)
   // `long` takes and gives plain numbers of both signs up to 2^53: addresses, descriptors and flags alike.
   const long = 'long'
