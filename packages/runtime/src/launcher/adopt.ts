@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { createRequire } from 'node:module'
 import type net from 'node:net'
 import { OnecopyError } from '@onecopy/transport'
 import { RankLink } from './rank-link.js'
@@ -17,6 +18,8 @@ export interface OwnLauncher {
  * @throws OnecopyError ERR_UNAVAILABLE when it cannot be started.
  */
 export function adoptLauncher(script: string, settings: Readonly<Record<string, string | undefined>>): OwnLauncher {
+  // on demand: every rank has this module, and hardly any needs it
+  const { spawn } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process')
   const child = spawn(process.execPath, [script], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] })
   // What it cannot do shows on the line.
   child.on('error', () => {})

@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { checkRoot } from '../arguments.js'
 import type { Intercommunicator } from '../intercommunicator.js'
