@@ -27,16 +27,19 @@ const require = createRequire(import.meta.url)
 /** Where a package's twins begin: its entry points, as far as they exist. */
 const ENTRY_POINTS = ['index.js', 'compliance/index.js']
 /**
- * What `import` loads, bundled per package: a rank is a process, and reading some hundred small modules is most of what its
- * start costs. Entry points of one package share their common code in chunks, so that a class exists once.
+ * What `import` loads, bundled: a rank is a process, and reading some hundred small modules is most of what its start costs.
+ * Entry points in one list share their common code in chunks, so that a class exists once. Those that are alone are
+ * loaded at every start, or are a process of their own: one file each, so that nobody has a chunk more to read.
  */
-const BUNDLED = [
-  'index.js',
-  'compliance/index.js',
-  ...['cli', 'doctor-job', 'launch', 'lone-launcher'].map((name) => `launcher/${name}.js`),
+const BUNDLES = [
+  ['index.js', 'compliance/index.js'],
+  ['launcher/doctor-job.js', 'launcher/launch.js', 'launcher/lone-launcher.js'],
+  ['launcher/cli.js'],
+  ['launcher/boot.js'],
+  ['deadly-filter-child.js'],
 ]
-/** Loaded before everything else, or a process of its own: one file each, so that nobody has a chunk more to read. */
-const BUNDLED_ALONE = ['launcher/boot.js', 'deadly-filter-child.js']
+/** What an entry point loads on demand, from the bundle of its own. */
+const ON_DEMAND = ['./launcher/launch.js']
 /** Beside dist and as deep, so that `new URL('./x.js', import.meta.url)` finds the same things from both. */
 const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
@@ -120,7 +123,7 @@ async function writeBundle(folder) {
   // beside it first: jobs that start during a build must not find half a bundle
   const outdir = `${target}.new`
   rmSync(outdir, { recursive: true, force: true })
-  for (const names of [BUNDLED, BUNDLED_ALONE]) {
+  for (const names of BUNDLES) {
     const entryPoints = names.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
     if (entryPoints.length === 0) continue
     await build({
@@ -130,7 +133,8 @@ async function writeBundle(folder) {
       // modules of the launcher look for their neighbours; elsewhere it makes no difference
       chunkNames: entryPoints.some((path) => path.includes('launcher')) ? 'launcher/[name]-[hash]' : '[name]-[hash]',
       bundle: true,
-      splitting: true,
+      splitting: entryPoints.length > 1,
+      external: ON_DEMAND,
       packages: 'external',
       format: 'esm',
       platform: 'node',
