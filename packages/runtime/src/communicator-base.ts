@@ -479,12 +479,12 @@ export abstract class CommunicatorBase {
    * not checked and laid out again for the next call with the same ones.
    */
   runMemoryCollective(
+    options: WaitOptions | undefined,
     collective: MemoryCollective,
-    a: unknown,
-    b: unknown,
-    c: unknown,
-    d: unknown,
-    options: WaitOptions = {},
+    a?: unknown,
+    b?: unknown,
+    c?: unknown,
+    d?: unknown,
   ): void {
     const make = collective as (exchange: Exchange, ...args: unknown[]) => Schedule<void>
     if (this.#calls !== null) {
@@ -493,7 +493,7 @@ export abstract class CommunicatorBase {
     }
     const { base } = this
     base.open()
-    options.signal?.throwIfAborted()
+    options?.signal?.throwIfAborted()
     const tag = this.#collectiveTag
     this.#blocking ??= new BlockingRun(base, base.context + 1)
     const kept = this.#blocking.kept(collective, a, b, c, d)

@@ -30,10 +30,6 @@ export class OneStep<T> implements Schedule<T> {
     throw error
   }
 
-  return(value: T): IteratorResult<readonly Awaited<unknown>[], T> {
-    return { done: true, value }
-  }
-
   [Symbol.iterator](): this {
     return this
   }

@@ -44,8 +44,8 @@ export abstract class Operation {
 
   /**
    * Makes an operation of your own. `combine` must be associative, and give the same on every rank; it may change and
-   * return its first argument only if the caller of the collective can do without the value it gave. It is called with
-   * values, or with two elements of a typed array unless `elementwise` is false.
+   * return its first argument only if the caller of the collective can do without the value it gave. It must not keep an array
+   * that it is given: that memory serves again. It is called with values, or with two elements of a typed array unless `elementwise` is false.
    * @example
    * const UNION = Operation.create((a: Set<string>, b: Set<string>) => new Set([...a, ...b]), { commutative: true })
    * const words = await world.allreduce(mine, UNION)

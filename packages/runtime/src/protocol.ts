@@ -4,6 +4,8 @@ import type { RemoteMemory } from '@onecopy/transport'
 export interface Thresholds {
   /** The longest message that is sent without waiting for its receive. */
   readonly eagerBytesMax: number
+  /** The same towards a rank whose memory can be reached: both ends copy sooner than that. */
+  readonly eagerBytesMaxRemote: number
   /** Eager messages longer than this go out in parts of this length, so that both CPUs copy at the same time. */
   readonly eagerPartBytes: number
   /** From here up, a sender that waits anyway copies half of the message itself. */
@@ -43,10 +45,13 @@ export function thresholdsFor(
   frameBytesMax: number,
   settings: Readonly<Record<string, string | undefined>>,
 ): Thresholds {
+  const bothEndsBytesMin = wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN)
+  const eagerBytesMax = (usual: number): number => Math.min(wish(settings.eager, usual), EAGER_WINDOW_BYTES / 2)
   return {
-    eagerBytesMax: Math.min(wish(settings.eager, EAGER_BYTES_MAX), EAGER_WINDOW_BYTES / 2),
+    eagerBytesMax: eagerBytesMax(EAGER_BYTES_MAX),
+    eagerBytesMaxRemote: eagerBytesMax(Math.min(EAGER_BYTES_MAX, Math.max(0, bothEndsBytesMin - 1))),
     eagerPartBytes: Math.max(1, Math.min(wish(settings.eagerPart, EAGER_PART_BYTES), frameBytesMax)),
-    bothEndsBytesMin: wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN),
+    bothEndsBytesMin,
     partBytesMin: PART_BYTES_MIN,
     streamFrameBytes: Math.min(STREAM_FRAME_BYTES, frameBytesMax),
   }
@@ -82,8 +87,8 @@ export function isEager(
   outstandingBytes: number,
   hasRemote: boolean,
 ): boolean {
-  if (byteLength > thresholds.eagerBytesMax || (hasRemote && byteLength >= thresholds.bothEndsBytesMin)) return false
-  return outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
+  const longest = hasRemote ? thresholds.eagerBytesMaxRemote : thresholds.eagerBytesMax
+  return byteLength <= longest && outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
 }
 
 /** Whether this memory may be named to the peer. */

@@ -3,7 +3,6 @@ import type { Communicator } from './communicator.js'
 import type { IN_PLACE, UNDEFINED } from './constants.js'
 import type { Group } from './group.js'
 import type { Intercommunicator } from './intercommunicator.js'
-import type { MemoryCollective } from './kept-steps.js'
 import type { Operation } from './operation.js'
 import type { PointToPoint, WaitOptions } from './point-to-point.js'
 import type { JoinOptions } from './processes/join.js'
@@ -24,7 +23,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.3 */
   barrier(options?: WaitOptions): void {
-    this.#onMemory(collectives.barrier, undefined, undefined, undefined, undefined, options)
+    this.#communicator.runMemoryCollective(options, collectives.barrier)
   }
 
   /** @see MPI 4.1, 6.4 */
@@ -34,7 +33,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.4 */
   bcastInto(view: View, root = 0, options?: WaitOptions): void {
-    this.#onMemory(collectives.bcastInto, view, root, undefined, undefined, options)
+    this.#communicator.runMemoryCollective(options, collectives.bcastInto, view, root)
   }
 
   /** @see MPI 4.1, 6.5 */
@@ -72,7 +71,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.7 */
   allgatherInto(send: View | typeof IN_PLACE, recv: View, options?: collectives.Layout & WaitOptions): void {
-    this.#onMemory(collectives.allgatherInto, send, recv, options, undefined, options)
+    this.#communicator.runMemoryCollective(options, collectives.allgatherInto, send, recv, options)
   }
 
   /** @see MPI 4.1, 6.8 */
@@ -82,7 +81,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.8 */
   alltoallInto(send: View | typeof IN_PLACE, recv: View, options?: collectives.ExchangeLayout & WaitOptions): void {
-    this.#onMemory(collectives.alltoallInto, send, recv, options, undefined, options)
+    this.#communicator.runMemoryCollective(options, collectives.alltoallInto, send, recv, options)
   }
 
   /** @see MPI 4.1, 6.9 */
@@ -92,7 +91,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.9 */
   reduceInto(send: View | typeof IN_PLACE, recv: View | null, op: Operation, root = 0, options?: WaitOptions): void {
-    this.#onMemory(collectives.reduceInto, send, recv, op, root, options)
+    this.#communicator.runMemoryCollective(options, collectives.reduceInto, send, recv, op, root)
   }
 
   /** @see MPI 4.1, 6.9.6 */
@@ -102,7 +101,7 @@ export class SyncCommunicator extends SyncPointToPoint {
 
   /** @see MPI 4.1, 6.9.6 */
   allreduceInto(send: View | typeof IN_PLACE, recv: View, op: Operation, options?: WaitOptions): void {
-    this.#onMemory(collectives.allreduceInto, send, recv, op, undefined, options)
+    this.#communicator.runMemoryCollective(options, collectives.allreduceInto, send, recv, op)
   }
 
   /** @see MPI 4.1, 6.11.1 */
@@ -210,16 +209,5 @@ export class SyncCommunicator extends SyncPointToPoint {
   /** Connects to a job that listens; gives the intercommunicator to it. @see MPI 4.1, 11.9.4 */
   connect(name: string, options?: JoinOptions): Intercommunicator {
     return this.#communicator.connect(name, options).waitSync()
-  }
-
-  #onMemory(
-    collective: MemoryCollective,
-    a: unknown,
-    b: unknown,
-    c: unknown,
-    d: unknown,
-    options: WaitOptions | undefined,
-  ): void {
-    this.#communicator.runMemoryCollective(collective, a, b, c, d, options)
   }
 }

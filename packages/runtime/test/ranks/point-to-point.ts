@@ -48,8 +48,18 @@ const face = {
 
 /** Every length at which something changes, and its neighbours. */
 function lengths(): number[] {
-  const { eagerPartBytes, eagerBytesMax, bothEndsBytesMin, partBytesMin, streamFrameBytes } = world.thresholds
-  const edges = [64, 4096, eagerPartBytes, eagerBytesMax, bothEndsBytesMin, partBytesMin, streamFrameBytes]
+  const { eagerPartBytes, eagerBytesMax, eagerBytesMaxRemote, bothEndsBytesMin, partBytesMin, streamFrameBytes } =
+    world.thresholds
+  const edges = [
+    64,
+    4096,
+    eagerPartBytes,
+    eagerBytesMax,
+    eagerBytesMaxRemote,
+    bothEndsBytesMin,
+    partBytesMin,
+    streamFrameBytes,
+  ]
   const around = edges.flatMap((edge) => [edge - 1, edge, edge + 1])
   return [...new Set([0, 1, ...around, MIB + 3, 5 * MIB + 1])].filter((length) => length >= 0)
 }
