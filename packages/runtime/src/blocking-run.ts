@@ -2,6 +2,8 @@ import { CollectiveExchange } from './collective-exchange.js'
 import { type KeptStep, KeptSteps, type MemoryCollective } from './kept-steps.js'
 import { OneStep } from './one-step.js'
 import type { PointToPoint } from './point-to-point.js'
+import { PostedStep } from './posted-step.js'
+import type { Postings } from './postings.js'
 import type { RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
 import { failureOf, giveUpStep, receivesLeft } from './schedule-run.js'
@@ -13,19 +15,21 @@ import { failureOf, giveUpStep, receivesLeft } from './schedule-run.js'
 export class BlockingRun {
   readonly #base: PointToPoint
   readonly #context: number
+  readonly #postings: Postings | null
   readonly #wait = new StepWait()
   readonly #kept = new KeptSteps()
   #spare: CollectiveExchange | null = null
 
-  constructor(base: PointToPoint, context: number) {
+  constructor(base: PointToPoint, context: number, postings: Postings | null) {
     this.#base = base
     this.#context = context
+    this.#postings = postings
   }
 
   /** The exchange of one call, for {@link run}. */
   open(tag: number): CollectiveExchange {
     // taken while in use: a user's operation may call a collective itself
-    const exchange = this.#spare ?? new CollectiveExchange(this.#base, this.#context, tag, true)
+    const exchange = this.#spare ?? new CollectiveExchange(this.#base, this.#context, tag, this.#postings, true)
     this.#spare = null
     exchange.tag = tag
     return exchange
@@ -42,7 +46,7 @@ export class BlockingRun {
     exchange.tag = tag
     kept.busy = true
     try {
-      this.#runStep(step)
+      this.#run(step)
     } catch (error) {
       // busy for ever: a record may still be in somebody's hands
       throw this.#failed(exchange, error)
@@ -59,7 +63,7 @@ export class BlockingRun {
     schedule: Schedule<void>,
   ): void {
     this.run(exchange, schedule)
-    if (!(schedule instanceof OneStep)) return
+    if (!(schedule instanceof OneStep || schedule instanceof PostedStep)) return
     if (this.#kept.keep(collective, args, exchange, schedule)) this.#spare = null
   }
 
@@ -70,7 +74,7 @@ export class BlockingRun {
   run(exchange: CollectiveExchange, schedule: Schedule<unknown>): unknown {
     let result: unknown
     try {
-      result = schedule instanceof OneStep ? this.#runStep(schedule) : this.#drive(schedule)
+      result = this.#run(schedule)
     } catch (error) {
       throw this.#failed(exchange, error)
     }
@@ -87,17 +91,27 @@ export class BlockingRun {
     return error
   }
 
-  #runStep<T>(step: OneStep<T>): T {
+  #run(schedule: Schedule<unknown>): unknown {
     const { engine } = this.#base
     if (engine.failure !== null) throw engine.failure
+    if (schedule instanceof PostedStep) return this.#runPosted(schedule)
+    return schedule instanceof OneStep ? this.#runStep(schedule) : this.#drive(schedule)
+  }
+
+  #runPosted(step: PostedStep<unknown>): unknown {
+    step.start()
+    if (!step.done) this.#base.engine.block(step)
+    const rest = step.conclude()
+    return rest === null ? step.result : this.#run(rest)
+  }
+
+  #runStep<T>(step: OneStep<T>): T {
     const failure = this.#blockOnAll(step.start())
     if (failure !== undefined) throw failure
     return step.finish()
   }
 
   #drive(schedule: Schedule<unknown>): unknown {
-    const { engine } = this.#base
-    if (engine.failure !== null) throw engine.failure
     let next = schedule.next()
     while (next.done !== true) {
       const step = next.value as Awaited<unknown> | readonly Awaited<unknown>[]

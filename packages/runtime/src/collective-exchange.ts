@@ -1,3 +1,4 @@
+import type { OnecopyError } from '@onecopy/transport'
 import { Asides } from './asides.js'
 import { newLike, type TypedArray } from './collectives/arrays.js'
 import { announcesExchange } from './collectives/choose.js'
@@ -5,8 +6,9 @@ import { bytesOf, UINT8 } from './element-type.js'
 import { ByteViews } from './memory.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
+import type { Postings } from './postings.js'
 import { INTO, RequestRecord, VALUE_OF } from './request.js'
-import type { Arriving, Awaited, Exchange } from './schedule.js'
+import type { Arriving, Awaited, Exchange, Watched } from './schedule.js'
 
 /** What a send that is out already gives; `error` as a RequestRecord has it. */
 const SENT: Awaited<void> & { readonly error: undefined } = { done: true, error: undefined, result: () => undefined }
@@ -15,6 +17,7 @@ const SENT: Awaited<void> & { readonly error: undefined } = { done: true, error:
 export class CollectiveExchange implements Exchange {
   readonly rank: number
   readonly size: number
+  readonly postings: Postings | null
   readonly #base: PointToPoint
   readonly #context: number
   /** @internal What keeps this call's messages apart. */
@@ -26,7 +29,8 @@ export class CollectiveExchange implements Exchange {
   readonly #asides: Asides | null
 
   /** With `reusable`, records are kept from one call to the next: see {@link recycle}. */
-  constructor(base: PointToPoint, context: number, tag: number, reusable = false) {
+  constructor(base: PointToPoint, context: number, tag: number, postings: Postings | null, reusable = false) {
+    this.postings = postings
     this.rank = base.rank
     this.size = base.size
     this.#base = base
@@ -88,6 +92,16 @@ export class CollectiveExchange implements Exchange {
     const record = this.#receive(source, VALUE_OF)
     this.#base.engine.receive(record)
     return record
+  }
+
+  whyHopeless(source: number): OnecopyError | null {
+    const { engine, freed } = this.#base
+    if (freed !== null) return freed
+    return engine.isTroubled ? engine.hopeless(this.#context, this.#base.world(source), this.tag) : null
+  }
+
+  watch(watcher: Watched): Awaited<void> {
+    return this.#base.engine.completedBy(watcher) as Awaited<void>
   }
 
   #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {

@@ -15,6 +15,7 @@ import type { Message } from './message.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
 import { PersistentRequest } from './persistent-request.js'
 import { BUFFERED, type PointToPoint, type SendrecvOptions, type WaitOptions } from './point-to-point.js'
+import type { Postings } from './postings.js'
 import { MESSAGE_OF, type Request, RequestRecord, VALUE_OF } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
 import type { Status } from './status.js'
@@ -447,7 +448,7 @@ export abstract class CommunicatorBase {
   /** @internal Starts a collective: checks first, then traffic. */
   startCollective(make: (exchange: Exchange) => Schedule<unknown>, options: WaitOptions = {}): RequestRecord {
     const tag = this.#collectiveTag
-    return this.#startAs(tag, make, options, this.#calls?.current ?? null, nextTag(tag))
+    return this.#startAs(tag, make, options, this.#calls?.current ?? null, this.postings, nextTag(tag))
   }
 
   /**
@@ -456,7 +457,7 @@ export abstract class CommunicatorBase {
    */
   protected agreeing<T>(make: (exchange: Exchange) => Schedule<T>): Request<T> {
     const tag = this.#collectiveTag
-    return this.begun(this.#startAs(tag, make, {}, this.#calls?.current ?? null, nextTag(tag), false))
+    return this.begun(this.#startAs(tag, make, {}, this.#calls?.current ?? null, null, nextTag(tag), false))
   }
 
   /** @internal As {@link startCollective}, and blocks until it is over: for the blocking face. */
@@ -466,7 +467,7 @@ export abstract class CommunicatorBase {
     signal?.throwIfAborted()
     const tag = this.#collectiveTag
     const call = this.#calls?.current ?? null
-    this.#blocking ??= new BlockingRun(base, base.context + 1)
+    this.#blocking ??= new BlockingRun(base, base.context + 1, this.postings)
     const exchange = this.#blocking.open(tag)
     const schedule = make(exchange)
     this.#collectiveTag = nextTag(tag)
@@ -495,7 +496,7 @@ export abstract class CommunicatorBase {
     base.open()
     options?.signal?.throwIfAborted()
     const tag = this.#collectiveTag
-    this.#blocking ??= new BlockingRun(base, base.context + 1)
+    this.#blocking ??= new BlockingRun(base, base.context + 1, this.postings)
     const kept = this.#blocking.kept(collective, a, b, c, d)
     const exchange = kept?.exchange ?? this.#blocking.open(tag)
     const schedule = kept?.step ?? make(exchange, a, b, c, d)
@@ -514,7 +515,7 @@ export abstract class CommunicatorBase {
     const call = this.#calls?.current ?? null
     let starts = 0
     return new PersistentRequest((options = {}) => {
-      const record = this.#startAs(persistentTag(index, starts), make, options, call)
+      const record = this.#startAs(persistentTag(index, starts), make, options, call, null)
       starts++
       this.base.engine.began(record)
       return options.signal === undefined ? record : record.listenTo(options.signal)
@@ -536,17 +537,23 @@ export abstract class CommunicatorBase {
     make: (exchange: Exchange) => Schedule<unknown>,
     { signal }: WaitOptions,
     call: Call | null,
+    postings: Postings | null,
     next = this.#collectiveTag,
     breaksOff = true,
   ): RequestRecord {
     this.base.open()
     signal?.throwIfAborted()
-    const exchange = this.exchangeFor(tag)
+    const exchange = this.exchangeFor(tag, postings)
     const schedule = make(exchange)
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
     this.begin()
     return this.run(call === null ? schedule : this.checked(exchange, call, schedule), breaksOff ? tag : null)
+  }
+
+  /** @internal Where this communicator's ranks post short parts of collectives, if there is such a place. */
+  protected get postings(): Postings | null {
+    return null
   }
 
   /** @internal A collective begins: states of broken ones grow old. */
@@ -555,8 +562,8 @@ export abstract class CommunicatorBase {
   }
 
   /** @internal */
-  protected exchangeFor(tag: number): Exchange {
-    return new CollectiveExchange(this.base, this.base.context + 1, tag)
+  protected exchangeFor(tag: number, postings: Postings | null = null): Exchange {
+    return new CollectiveExchange(this.base, this.base.context + 1, tag, postings)
   }
 
   /** @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told, unless it is null. */

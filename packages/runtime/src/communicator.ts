@@ -1,5 +1,5 @@
 import { checkColorAndKey, colorOfType } from './arguments.js'
-import { VERBS } from './collectives/check.js'
+import { checks, VERBS } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
 import { groupTag, joinTag } from './collectives/tags.js'
 import { CommunicatorBase } from './communicator-base.js'
@@ -11,6 +11,7 @@ import type { Job } from './job.js'
 import type { Operation } from './operation.js'
 import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
+import { type Postings, postingsOf } from './postings.js'
 import { connectToJob, type JoinOptions, listenForJob } from './processes/join.js'
 import { programsOf, type SpawnOptions, type SpawnProgram, spawnJob } from './processes/spawn.js'
 import type { Request } from './request.js'
@@ -29,12 +30,21 @@ export class Communicator extends CommunicatorBase {
   readonly sync: SyncCommunicator
   /** How often each service was called, by its name and who took part. */
   readonly #served = new Map<string, number>()
+  #postings: Postings | null | undefined = undefined
 
   /** @internal Communicators come from init() and from other communicators. */
   constructor(job: Job, base: PointToPoint, name: string, members: readonly number[]) {
     super(job, base, name, members)
     this.sync = new SyncCommunicator(this, base)
     this.watchCalls(VERBS, this.size)
+  }
+
+  /** @internal Not in a job with --check, whose collectives begin when they have been compared: in any order. */
+  protected override get postings(): Postings | null {
+    if (this.#postings === undefined) {
+      this.#postings = checks(this.job.link.settings) ? null : postingsOf(this.job, this.base.context, this.members)
+    }
+    return this.#postings
   }
 
   // --- collectives: see collectives/ for what each gives where. A signal gives up this rank's part only: the others still wait

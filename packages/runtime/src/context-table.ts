@@ -81,6 +81,12 @@ export class ContextTable {
   }
 }
 
+/** The slot of a context that is the first on its slot in the life of the job; -1 for those that came later. */
+export function firstUseOf(context: number): number {
+  const pair = context >>> 1
+  return pair < SLOTS ? pair : -1
+}
+
 /** Contexts are int32 words. */
 const GENERATIONS = 1024
 const SLOTS = 2 ** 30 / GENERATIONS

@@ -385,7 +385,7 @@ export class Intercommunicator extends CommunicatorBase {
   /** Both exchanges of a call use the same tag, each on its own context. */
   #localExchange(remote: Exchange): Exchange {
     const { base } = this.#local
-    return new CollectiveExchange(base, base.context + 1, (remote as CollectiveExchange).tag)
+    return new CollectiveExchange(base, base.context + 1, (remote as CollectiveExchange).tag, null)
   }
 }
 

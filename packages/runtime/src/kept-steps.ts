@@ -1,6 +1,7 @@
 import type { CollectiveExchange } from './collective-exchange.js'
 import type { OneStep } from './one-step.js'
 import { Operation } from './operation.js'
+import type { PostedStep } from './posted-step.js'
 import type { Exchange, Schedule } from './schedule.js'
 
 /** A collective on memory, as the blocking face calls it: views, a root, an operation, in the collective's own order. */
@@ -18,7 +19,7 @@ export interface KeptStep {
   /** Elements of each argument that is an array: changes when memory is detached or resized. */
   readonly lengths: readonly (number | undefined)[]
   readonly exchange: CollectiveExchange
-  readonly step: OneStep<void>
+  readonly step: OneStep<void> | PostedStep<void>
   /** It is running: a user's operation may call a collective itself. */
   busy: boolean
 }
@@ -49,7 +50,7 @@ export class KeptSteps {
     collective: MemoryCollective,
     args: readonly unknown[],
     exchange: CollectiveExchange,
-    step: OneStep<void>,
+    step: OneStep<void> | PostedStep<void>,
   ): boolean {
     if (!args.every(isKeepable)) return false
     const lengths = args.map(lengthOf)

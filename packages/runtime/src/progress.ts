@@ -6,7 +6,7 @@ import type { JobLink, PeerEnd } from './job-link.js'
 import { LoopDriver, type LoopProgress } from './loop-driver.js'
 import type { Messenger } from './messenger.js'
 import { FAILED, type RequestOwner, RequestRecord } from './request.js'
-import type { Schedule } from './schedule.js'
+import type { Schedule, Watched } from './schedule.js'
 import { ScheduleRun } from './schedule-run.js'
 
 /** Frames that a round takes from each transport where nothing is known of who waits for what. */
@@ -14,9 +14,11 @@ const FRAMES_PER_ROUND = 16
 /** Polls that empty a dead peer's ring: far more than any ring holds frames. */
 const DRAIN_POLLS_MAX = 100_000
 
-/** Looked at on every round: a probe that waits. Answers true once it needs no further look. */
+/** Looked at on every round: a probe or a collective that waits. Answers true once it needs no further look. */
 export interface Watcher {
   look(): boolean
+  /** Whether what it waits for is there, where no transport's frame would tell. */
+  readonly isDue?: boolean
 }
 
 /**
@@ -35,6 +37,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.#hasExtra = true
   }
   readonly #watchers = new Set<Watcher>()
+  /** What the blocked thread waits for. */
+  #until: { readonly done: boolean } | null = null
   readonly #ended = new Map<number, PeerEnd>()
   readonly #expected = new Set<RequestRecord>()
   /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
@@ -69,6 +73,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     messenger.onSelfArrival = () => {
       if (this.#watchers.size > 0) this.#loop.activate()
     }
+    const isDue = (): boolean => this.#isDue()
+    for (const { board } of transports) if (board !== null) board.isDue = isDue
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {
@@ -164,7 +170,13 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** Blocks the thread until `until.done`. */
   block(until: { readonly done: boolean }): void {
-    this.#blocking.block(until)
+    const outer = this.#until
+    this.#until = until
+    try {
+      this.#blocking.block(until)
+    } finally {
+      this.#until = outer
+    }
     this.#handOver()
   }
 
@@ -203,6 +215,33 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   watch(watcher: Watcher): void {
     this.#watchers.add(watcher)
     this.#hasExtra = true
+  }
+
+  /** A record that completes, or fails, once `watched` is done. */
+  completedBy(watched: Watched): RequestRecord {
+    const record = new RequestRecord(this)
+    const watcher: Watcher = {
+      look: () => {
+        if (record.done) return true
+        if (!watched.done) return false
+        if (watched.error === undefined) record.complete(undefined)
+        else record.fail(watched.error)
+        return true
+      },
+      get isDue() {
+        return watched.done
+      },
+    }
+    record.detail = watcher
+    this.watch(watcher)
+    return record
+  }
+
+  /** Whether something that is waited for is on a board: asked before a transport sleeps. */
+  #isDue(): boolean {
+    if (this.#until?.done === true) return true
+    for (const watcher of this.#watchers) if (watcher.isDue === true) return true
+    return false
   }
 
   unwatch(watcher: Watcher): void {
@@ -259,9 +298,16 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.messenger.dropContext(context, error)
     this.messenger.dropContext(context + 1, error)
     for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
+    // collectives that have just failed go on, even in a loop that sleeps
+    if (this.hasWork) this.#loop.activate()
   }
 
   // --- endings
+
+  /** Whether somebody has ended, or a communicator is not whole any more: then waiting may be {@link hopeless}. */
+  get isTroubled(): boolean {
+    return this.#someEnded
+  }
 
   /** How `rank` ended, if it has. */
   endOf(rank: number): PeerEnd | null {

@@ -1,4 +1,6 @@
+import type { OnecopyError } from '@onecopy/transport'
 import type { TypedArray } from './collectives/arrays.js'
+import type { Postings } from './postings.js'
 import type { Status } from './status.js'
 
 /**
@@ -46,6 +48,20 @@ export interface Exchange {
   /** Sends any value, as `Communicator.send` does (typed arrays arrive as their kind). */
   sendValue(value: unknown, dest: number): Awaited<void>
   receiveValue(source: number): Awaited<unknown>
+  /** Where short parts are posted for all; null where there is no such place. See posted-step.ts. */
+  readonly postings: Postings | null
+  /** Why nothing will come from `source` in this call any more, or null. */
+  whyHopeless(source: number): OnecopyError | null
+  /** Done, or failed, when `watcher` has seen what it wants. */
+  watch(watcher: Watched): Awaited<void>
+}
+
+/** Something that comes without a message, and has to be looked for. */
+export interface Watched {
+  /** Looks. */
+  readonly done: boolean
+  /** What it has failed with, once done. */
+  readonly error: unknown
 }
 
 /**

@@ -1,11 +1,14 @@
+import type { OnecopyError } from '@onecopy/transport'
 import type { TypedArray } from './collectives/arrays.js'
-import type { Arriving, Awaited, Exchange } from './schedule.js'
+import type { Arriving, Awaited, Exchange, Watched } from './schedule.js'
 
 /** Some ranks of an exchange, numbered anew: what a schedule needs that only they take part in. */
 export class SubExchange implements Exchange {
   /** -1 when this rank is not among them. */
   readonly rank: number
   readonly size: number
+  /** Postings are for all ranks of a communicator. */
+  readonly postings = null
   readonly #whole: Exchange
   readonly #ranks: readonly number[]
 
@@ -38,5 +41,13 @@ export class SubExchange implements Exchange {
 
   receiveValue(source: number): Awaited<unknown> {
     return this.#whole.receiveValue(this.#ranks[source] as number)
+  }
+
+  whyHopeless(source: number): OnecopyError | null {
+    return this.#whole.whyHopeless(this.#ranks[source] as number)
+  }
+
+  watch(watcher: Watched): Awaited<void> {
+    return this.#whole.watch(watcher)
   }
 }

@@ -1,6 +1,8 @@
 import {
+  type Board,
   FRAME_WORDS_MAX,
   type FrameReceiver,
+  MemoryBoard,
   OnecopyError,
   type RemoteMemory,
   type Transport,
@@ -10,8 +12,9 @@ import type { CmaRemoteMemory } from './cma-remote-memory.js'
 import type { Doorbell } from './doorbell.js'
 import { hasJoined, type Identity } from './identity.js'
 import type { Libc } from './libc/libc.js'
+import { LOADS_ARE_ORDERED } from './memory-order.js'
 import { INLINE_BYTES_MIN } from './ring-layout.js'
-import { LOADS_ARE_ORDERED, NOT_BELIEVED, RingReader } from './ring-reader.js'
+import { NOT_BELIEVED, RingReader } from './ring-reader.js'
 import { CORRUPT, FULL, RingWriter } from './ring-writer.js'
 import type { Segment } from './segment.js'
 
@@ -38,6 +41,7 @@ export class CmaTransport implements Transport {
   readonly name = 'cma'
   readonly limits: TransportLimits
   readonly remoteMemory: RemoteMemory
+  readonly board: Board
   readonly #parts: CmaTransportParts
   readonly #doorbell: Doorbell
   readonly #words: Int32Array
@@ -65,6 +69,16 @@ export class CmaTransport implements Transport {
     const { frameBytesMax, payloadBytes } = segment.layout
     this.limits = { frameBytesMax, inlineBytesMax: INLINE_BYTES_MIN, queueBytesMax: payloadBytes }
     this.remoteMemory = parts.remoteMemory
+    const { doorbell } = parts
+    this.board = new MemoryBoard({
+      words: segment.words,
+      bytes: segment.bytes,
+      byteOffset: segment.layout.boardOffset,
+      rank: parts.rank,
+      size,
+      loadsAreOrdered: LOADS_ARE_ORDERED,
+      wake: (rank) => doorbell.wake(rank),
+    })
     this.#parts = parts
     this.#doorbell = parts.doorbell
     this.#words = segment.words
@@ -299,6 +313,7 @@ export class CmaTransport implements Transport {
   /** Whether there is a reason not to sleep, as far as it can be seen without polled rings. */
   #hasWork(): boolean {
     if (this.#doorbell.isSummoned || this.#untold !== null || this.#watched.length !== 0) return true
+    if (this.board.isDue()) return true
     return this.#blocked.length !== 0 && this.#findsRoom()
   }
 

@@ -4,6 +4,7 @@ import { OnecopyError } from '@onecopy/transport'
 import { bellPath, openBell, openOwnBell } from './bell.js'
 import { systemFields } from './errno.js'
 import type { Libc } from './libc/libc.js'
+import { LOADS_ARE_ORDERED } from './memory-order.js'
 import {
   AWAKE,
   pendingWord,
@@ -33,6 +34,8 @@ export class Doorbell {
   readonly #summary: number
   readonly #pending: number
   readonly #bells: (number | undefined)[]
+  /** By rank: the word that says how it sleeps. */
+  readonly #sleepingWords: readonly number[]
   readonly #socket: Socket
   /** Peers whose bell could not be rung for want of descriptors or memory; tried again by {@link retry}. */
   readonly #unrung: number[] = []
@@ -49,7 +52,9 @@ export class Doorbell {
     this.#words = segment.words
     this.#rank = rank
     this.#directory = directory
-    this.#sleeping = sleepingWord(segment.layout, rank)
+    const { layout } = segment
+    this.#sleepingWords = Array.from({ length: layout.size }, (_, peer) => sleepingWord(layout, peer))
+    this.#sleeping = sleepingWord(layout, rank)
     this.#summary = summaryWord(segment.layout, rank)
     this.#pending = pendingWord(segment.layout, rank)
     this.#bells = new Array<number | undefined>(segment.layout.size).fill(undefined)
@@ -99,7 +104,9 @@ export class Doorbell {
 
   /** Wakes `peer` if it sleeps: one system call; none if it is awake. */
   wake(peer: number): void {
-    const word = sleepingWord(this.#segment.layout, peer)
+    const word = this.#sleepingWords[peer] as number
+    // all who call this have just made an atomic store, which on x64 no later load overtakes
+    if (LOADS_ARE_ORDERED && this.#words[word] === AWAKE) return
     const how = Atomics.load(this.#words, word)
     if (how === AWAKE || Atomics.compareExchange(this.#words, word, how, AWAKE) !== how) return
     if (how === SLEEPING_ON_FUTEX) this.#libc.futexWake(this.#segment.address + 4 * word, 1)

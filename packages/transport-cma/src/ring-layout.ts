@@ -1,4 +1,4 @@
-import { FRAME_WORDS_MAX } from '@onecopy/transport'
+import { boardBytes, FRAME_WORDS_MAX } from '@onecopy/transport'
 
 // The only file that knows offsets. Everything is counted in bytes or in int32 words, as the name says.
 //
@@ -10,7 +10,9 @@ import { FRAME_WORDS_MAX } from '@onecopy/transport'
 //       │ cards       size * 256 B │  who a rank is: pid, start time, where its nonce lies
 //       ├──────────────────────────┤
 //       │ inboxes  size * inbox B  │  how to wake a rank, and whose frames it should look for
-//       ├──────────────────────────┤  rounded up to a page: the control area, reserved at once by the launcher
+//       ├──────────────────────────┤  rounded up to a line
+//       │ board       up to 2 MiB  │  what ranks post for all others: @onecopy/transport knows its insides
+//       ├──────────────────────────┤  rounded up to a page: all so far is reserved at once by the launcher
 //       │ rings                    │  size * (size-1), by sender, then receiver; no ring from a rank to itself.
 //       │  (from, to) at a fixed   │  Reserved by the sender on its first frame; nobody touches a ring before that
 //       └──────────────────────────┘
@@ -46,7 +48,7 @@ export const PAGE_BYTES = 4096
 const LINE_WORDS = LINE_BYTES / 4
 
 export const SEGMENT_MAGIC = 0x6f6e6563
-export const SEGMENT_VERSION = 1
+export const SEGMENT_VERSION = 2
 export const HEADER_BYTES = 256
 export const HEADER_MAGIC_WORD = 0
 export const HEADER_VERSION_WORD = 1
@@ -163,7 +165,9 @@ export function defaultGeometry(size: number): RingGeometry {
 /** Where everything of one job lies. */
 export interface SegmentLayout extends RingGeometry {
   readonly size: number
-  /** The control area: header, cards, inboxes, rounded up to a page. */
+  /** Where the board begins. */
+  readonly boardOffset: number
+  /** The control area: header, cards, inboxes, board, rounded up to a page. */
   readonly controlBytes: number
   readonly totalBytes: number
   readonly inboxBytes: number
@@ -174,12 +178,14 @@ export interface SegmentLayout extends RingGeometry {
 export function segmentLayout(size: number, geometry: RingGeometry): SegmentLayout {
   const bitmapBytes = roundUp(Math.ceil(size / 32) * 4, LINE_BYTES)
   const inboxBytes = 4 * INBOX_PENDING_WORD + 2 * bitmapBytes
-  const controlBytes = roundUp(HEADER_BYTES + size * (CARD_BYTES + inboxBytes), PAGE_BYTES)
+  const boardOffset = roundUp(HEADER_BYTES + size * (CARD_BYTES + inboxBytes), LINE_BYTES)
+  const controlBytes = roundUp(boardOffset + boardBytes(size), PAGE_BYTES)
   return {
     ...geometry,
     size,
     inboxBytes,
     bitmapWords: bitmapBytes / 4,
+    boardOffset,
     controlBytes,
     totalBytes: controlBytes + size * (size - 1) * geometry.ringBytes,
   }

@@ -1,4 +1,5 @@
 import { FRAME_WORDS_MAX, type FrameReceiver } from '@onecopy/transport'
+import { LOADS_ARE_ORDERED } from './memory-order.js'
 import {
   FIRST_SLOT_WORD,
   HEAD_SLOTS_WORD,
@@ -26,9 +27,6 @@ import type { Segment } from './segment.js'
  * its payload area a quarter may be unreported, and a frame takes a quarter at most, twice when it has to skip the wrap.
  */
 const REPORT_PARTS = 4
-
-/** On x64 no load overtakes another, or an atomic store before it. */
-export const LOADS_ARE_ORDERED = process.arch === 'x64'
 
 /** What {@link RingReader.take} answers when the ring's contents cannot be believed. */
 export const NOT_BELIEVED = -1

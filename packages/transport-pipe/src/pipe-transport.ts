@@ -39,6 +39,7 @@ const CALM_YIELDS = 16
 export class PipeTransport implements Transport {
   readonly name = 'pipe'
   readonly limits: TransportLimits
+  readonly board = null
   readonly remoteMemory = null
 
   private readonly job: TransportJob

@@ -7,7 +7,11 @@ complianceSuite(
   {
     name: 'pipe',
     turn: () => new Promise((resolve) => setImmediate(resolve)),
-    lacks: { remoteMemory: 'FIFOs carry frames only', remoteWrite: 'FIFOs carry frames only' },
+    lacks: {
+      remoteMemory: 'FIFOs carry frames only',
+      remoteWrite: 'FIFOs carry frames only',
+      board: 'FIFOs have one reader',
+    },
     async open(size) {
       const job = await PipeJob.prepare(size)
       const transports = await Promise.all(Array.from({ length: size }, (_, rank) => job.open(rank)))

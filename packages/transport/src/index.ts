@@ -1,3 +1,6 @@
+export type { Board, BoardChannel } from './board/board.js'
+export { boardBytes } from './board/board-layout.js'
+export { type BoardMemory, MemoryBoard } from './board/memory-board.js'
 export { ERROR_CODES, type ErrorCode, type ErrorFields, OnecopyError } from './errors.js'
 export type { FaultOptions, PeerCorruption, PeerDeath, RemoteMemoryFault } from './faults/fault-options.js'
 export type { FaultyTransport } from './faults/faulty-transport.js'

@@ -1,3 +1,4 @@
+import type { Board } from './board/board.js'
 import type { FrameReceiver } from './frame-receiver.js'
 import type { RemoteMemory } from './remote-memory.js'
 
@@ -29,6 +30,8 @@ export interface Transport {
   readonly limits: TransportLimits
   /** One-sided copies, or `null` where this transport has none at all. Per peer, ask {@link RemoteMemory.canRead}. */
   readonly remoteMemory: RemoteMemory | null
+  /** Where ranks post for all others, or `null` where this transport has no such memory. For ranks that it reaches. */
+  readonly board: Board | null
 
   /** Whether frames can travel to and from `peer`, proven where that needs proof. The same answer on both ends. */
   reaches(peer: number): boolean

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createInProcessNetwork, type Transport } from '@onecopy/transport'
 import { complianceSuite } from '@onecopy/transport/compliance'
+import { BOARD_MUTANTS } from './mutants/board-mutants.js'
 import { FRAME_MUTANTS } from './mutants/frame-mutants.js'
 import { MEMORY_MUTANTS } from './mutants/memory-mutants.js'
 import { PassThrough } from './mutants/pass-through.js'
@@ -38,7 +39,7 @@ describe('the compliance suite can fail', () => {
     assert.ok(outcome.passed >= 70, `only ${outcome.passed} tests ran`)
   })
 
-  for (const { mutant, foundBy } of [...FRAME_MUTANTS, ...WAKE_MUTANTS, ...MEMORY_MUTANTS]) {
+  for (const { mutant, foundBy } of [...FRAME_MUTANTS, ...WAKE_MUTANTS, ...MEMORY_MUTANTS, ...BOARD_MUTANTS]) {
     it(`fails a transport that is broken: ${mutant.name}`, async () => {
       const { failure } = await runOn(mutant)
       assert.ok(failure !== null, 'the suite passed it')

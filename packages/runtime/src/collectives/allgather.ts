@@ -1,11 +1,13 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
+import { PostedArrays } from '../posted-arrays.js'
+import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
 import { allgatherAlgorithm, allgathersDirectly, goesDirectly } from './choose.js'
-import { expectExactly } from './messages.js'
+import { expectExactly, othersThan } from './messages.js'
 
 /** How `allgatherInto` divides `recv`; the same on every rank. */
 export interface Layout {
@@ -21,8 +23,9 @@ export interface Layout {
  * @see MPI 4.1, 6.7
  */
 export function allgather<T>(exchange: Exchange, data: T): Schedule<T[]> {
-  const schedule = allgathersDirectly(exchange.size) ? eachToEach(exchange, data) : valuesByBruck(exchange, data)
-  return schedule as Schedule<T[]>
+  const byMessages = () =>
+    allgathersDirectly(exchange.size) ? eachToEach(exchange, data) : valuesByBruck(exchange, data)
+  return saidToGoByMessages(exchange, 'allgather', byMessages) as Schedule<T[]>
 }
 
 /**
@@ -54,6 +57,30 @@ export function allgatherInto(
 }
 
 function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
+  const { postings, rank, size } = exchange
+  const byMessages = () => blocksByMessages(exchange, own, blocks)
+  const { total } = blocks
+  if (postings === null || !postings.fits(blocks.byteLength(rank))) {
+    return saidToGoByMessages(exchange, 'allgatherInto', byMessages)
+  }
+  const places = Array.from({ length: size }, (_, source) => blocks.of(source))
+  const arrays = places.map((place) => new PostedArrays(postings, UINT8, place.length))
+  const sources = othersThan(rank, size)
+  return new PostedStep(exchange, postings, {
+    collective: 'allgatherInto',
+    own: own ?? places[rank]!,
+    type: pieceTypeOf(UINT8, total),
+    sources,
+    byteLengths: sources.map((source) => places[source]!.length),
+    take: (number) => {
+      for (const source of sources) arrays[source]!.copy(source, number, places[source]!)
+      if (own !== null) places[rank]!.set(own)
+    },
+    byMessages,
+  })
+}
+
+function blocksByMessages(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {
   const algorithm = allgatherAlgorithm(blocks.even ? blocks.bytes.length : Number.POSITIVE_INFINITY, exchange.size)
   return algorithm === 'direct' || algorithm === 'ring'
     ? blocksToAll(exchange, 'allgatherInto', blocks, own)
@@ -152,9 +179,7 @@ export function blocksToAll(
   own: Uint8Array | null,
 ): Schedule<void> {
   const { size } = exchange
-  let total = 0
-  for (let source = 0; source < size; source++) total += blocks.byteLength(source)
-  const type = pieceTypeOf(UINT8, total)
+  const type = pieceTypeOf(UINT8, blocks.total)
   return goesDirectly(size)
     ? blocksDirectly(exchange, collective, blocks, own, type)
     : blocksAroundRing(exchange, collective, blocks, own, type)

@@ -2,6 +2,8 @@ import type { IN_PLACE } from '../constants.js'
 import { bytesOf } from '../element-type.js'
 import { OneStep } from '../one-step.js'
 import type { Operation } from '../operation.js'
+import { PostedArrays } from '../posted-arrays.js'
+import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { blocksDirectly, blocksToAll } from './allgather.js'
 import { checkContribution, contributionOf } from './arguments.js'
@@ -9,7 +11,7 @@ import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
 import { allreducesDirectly, reducesInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
-import { expectExactly } from './messages.js'
+import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 
 /**
@@ -21,7 +23,9 @@ import { Pieces, reducePieces } from './pieces.js'
  */
 export function allreduce<T>(exchange: Exchange, data: T, op: Operation): Schedule<T> {
   checkContribution('allreduce', data, op)
-  if (!isArrayFor(op, data)) return valuesByDoubling(exchange, op, data) as Schedule<T>
+  if (!isArrayFor(op, data)) {
+    return saidToGoByMessages(exchange, 'allreduce', () => valuesByDoubling(exchange, op, data)) as Schedule<T>
+  }
   const result = newLike(data)
   return giving(result, reduction(exchange, 'allreduce', op, data, result)) as Schedule<T>
 }
@@ -45,6 +49,40 @@ export function allreduceInto(
 }
 
 function reduction(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray,
+): Schedule<void> {
+  const { postings, rank, size } = exchange
+  const byMessages = () => reductionByMessages(exchange, collective, op, own, recv)
+  // an operation on whole arrays is the user's, who may change what it is given
+  if (postings === null || !op.elementwise || !postings.fits(recv.byteLength)) {
+    return saidToGoByMessages(exchange, collective, byMessages)
+  }
+  const type = itemTypeOf(recv)
+  const arrays = new PostedArrays(postings, type, recv.byteLength)
+  return new PostedStep(exchange, postings, {
+    collective,
+    own: bytesOf(own),
+    type,
+    sources: othersThan(rank, size),
+    byteLengths: new Array(size - 1).fill(recv.byteLength),
+    take: (number) => {
+      let partial = rank === 0 ? own : arrays.of(0, number)
+      for (let source = 1; source < size; source++) {
+        // own may be recv, and written to already
+        const part = source === rank && (own !== recv || rank === 1) ? own : arrays.of(source, number)
+        op.combineInto(recv, partial, part)
+        partial = recv
+      }
+    },
+    byMessages,
+  })
+}
+
+function reductionByMessages(
   exchange: Exchange,
   collective: string,
   op: Operation,

@@ -1,12 +1,14 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, bytesPerElement, elementTypeName, UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
+import { PostedArrays } from '../posted-arrays.js'
+import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
 import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
 import { ALLTOALL_PEERS_MAX, goesDirectly } from './choose.js'
 import { type ElementKind, elementTypesOf } from './element-kinds.js'
-import { expectExactly } from './messages.js'
+import { expectExactly, othersThan } from './messages.js'
 
 /**
  * How `alltoallInto` divides the memory: one block per rank, in elements. Default: equal blocks in rank order. With `types`
@@ -42,7 +44,7 @@ export interface ExchangeLayout {
  */
 export function alltoall<T>(exchange: Exchange, values: readonly T[]): Schedule<T[]> {
   checkValues('alltoall', values, exchange.size)
-  return valuesExchanged(exchange, values) as Schedule<T[]>
+  return saidToGoByMessages(exchange, 'alltoall', () => valuesExchanged(exchange, values)) as Schedule<T[]>
 }
 
 /**
@@ -63,7 +65,8 @@ export function alltoallInto(
   const { rank, size } = exchange
   checkView('alltoallInto', 'recv', recv)
   const receiving = sideOf('recv', recv, size, layout)
-  if (send === IN_PLACE) return blocksSwapped(exchange, receiving)
+  if (send === IN_PLACE)
+    return exchanged(exchange, layout, receiving, receiving, () => blocksSwapped(exchange, receiving))
   checkView('alltoallInto', 'send', send)
   checkApart('alltoallInto', send, recv)
   const sending = sideOf('send', send, size, layout)
@@ -78,9 +81,49 @@ export function alltoallInto(
         `${elementTypeName(received)} in recv`,
     )
   }
-  return goesDirectly(size)
-    ? blocksExchangedAtOnce(exchange, sending, receiving)
-    : blocksExchanged(exchange, sending, receiving)
+  return exchanged(exchange, layout, sending, receiving, () =>
+    goesDirectly(size)
+      ? blocksExchangedAtOnce(exchange, sending, receiving)
+      : blocksExchanged(exchange, sending, receiving),
+  )
+}
+
+/** Every rank posts all of its blocks, where they are equal, in order and short, and takes its own from the others'. */
+function exchanged(
+  exchange: Exchange,
+  layout: ExchangeLayout,
+  sending: ExchangeSide,
+  receiving: ExchangeSide,
+  byMessages: () => Schedule<void>,
+): Schedule<void> {
+  const { postings, rank, size } = exchange
+  const { bytes } = sending.blocks
+  const isEven =
+    layout.types === undefined &&
+    layout.sendTypes === undefined &&
+    layout.recvTypes === undefined &&
+    sending.blocks.even &&
+    receiving.blocks.even
+  if (postings === null || !isEven || !postings.fits(bytes.length)) {
+    return saidToGoByMessages(exchange, 'alltoallInto', byMessages)
+  }
+  const each = bytes.length / size
+  const arrays = new PostedArrays(postings, UINT8, each, rank * each)
+  const places = Array.from({ length: size }, (_, source) => receiving.blocks.of(source))
+  const own = sending.blocks.of(rank)
+  const sources = othersThan(rank, size)
+  return new PostedStep(exchange, postings, {
+    collective: 'alltoallInto',
+    own: bytes,
+    type: UINT8,
+    sources,
+    byteLengths: sources.map(() => bytes.length),
+    take: (number) => {
+      for (const source of sources) arrays.copy(source, number, places[source]!)
+      if (sending !== receiving) places[rank]!.set(own)
+    },
+    byMessages,
+  })
 }
 
 /** One side of an exchange: its blocks, and what the elements of each are. */

@@ -1,7 +1,9 @@
+import { UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
+import { PostedStep } from '../posted-step.js'
 import type { Awaited, Exchange, Schedule } from '../schedule.js'
 import { goesDirectly } from './choose.js'
-import { NOTHING } from './messages.js'
+import { NOTHING, othersThan } from './messages.js'
 
 /**
  * Waits until every rank of the communicator has called it. Few ranks tell each other. More send ceil(log2(size)) empty messages per rank: in step k to
@@ -10,7 +12,18 @@ import { NOTHING } from './messages.js'
  * @see Hensgen, Finkel, Manber: Two algorithms for barrier synchronization (1988)
  */
 export function barrier(exchange: Exchange): Schedule<void> {
-  return goesDirectly(exchange.size) ? eachToEach(exchange) : byDissemination(exchange)
+  const { postings, size } = exchange
+  const byMessages = () => (goesDirectly(size) ? eachToEach(exchange) : byDissemination(exchange))
+  if (postings === null) return byMessages()
+  return new PostedStep(exchange, postings, {
+    collective: 'barrier',
+    own: NOTHING,
+    type: UINT8,
+    sources: othersThan(exchange.rank, size),
+    byteLengths: new Array(size - 1).fill(0),
+    take: () => undefined,
+    byMessages,
+  })
 }
 
 function eachToEach(exchange: Exchange): Schedule<void> {

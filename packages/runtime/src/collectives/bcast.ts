@@ -1,5 +1,7 @@
-import { UINT8 } from '../element-type.js'
+import { UINT8, VALUE } from '../element-type.js'
 import { OneStep } from '../one-step.js'
+import { PostedArrays } from '../posted-arrays.js'
+import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
 import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly } from './choose.js'
@@ -14,7 +16,18 @@ import { expectExactly, expectPreamble, preamble } from './messages.js'
  */
 export function bcast<T>(exchange: Exchange, data: T | undefined, root: number): Schedule<T> {
   checkRoot('bcast', root, exchange.size)
-  return valueDownTree(exchange, data, root) as Schedule<T>
+  const { postings, rank } = exchange
+  const byMessages = () => valueDownTree(exchange, data, root)
+  if (postings === null) return byMessages() as Schedule<T>
+  return new PostedStep(exchange, postings, {
+    collective: 'bcast',
+    own: rank === root ? BY_MESSAGES : null,
+    type: VALUE,
+    sources: rank === root ? [] : [root],
+    byteLengths: [0],
+    take: () => data,
+    byMessages,
+  }) as Schedule<T>
 }
 
 /**
@@ -28,6 +41,25 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   checkRoot('bcastInto', root, exchange.size)
   checkView('bcastInto', 'view', view)
   const bytes = exchange.bytesOf(view)
+  const { postings, rank } = exchange
+  const byMessages = () => bytesByMessages(exchange, bytes, root)
+  if (postings === null) return byMessages()
+  const isRoot = rank === root
+  const arrays = new PostedArrays(postings, UINT8, bytes.length)
+  return new PostedStep(exchange, postings, {
+    collective: 'bcastInto',
+    own: isRoot ? (postings.fits(bytes.length) ? bytes : BY_MESSAGES) : null,
+    type: UINT8,
+    sources: isRoot ? [] : [root],
+    byteLengths: [bytes.length],
+    take: (number) => {
+      if (!isRoot) arrays.copy(root, number, bytes)
+    },
+    byMessages,
+  })
+}
+
+function bytesByMessages(exchange: Exchange, bytes: Uint8Array, root: number): Schedule<void> {
   if (goesDirectly(exchange.size)) return bytesFromRoot(exchange, bytes, root)
   return broadcastsInChain(bytes.length, exchange.size)
     ? bytesDownChain(exchange, bytes, root)

@@ -31,6 +31,13 @@ export class Blocks {
     return this.#counts === null ? this.#each : this.#counts[rank]! * this.#elementBytes
   }
 
+  /** Bytes of all blocks together. */
+  get total(): number {
+    return this.#counts === null
+      ? this.bytes.length
+      : this.#counts.reduce((sum, count) => sum + count, 0) * this.#elementBytes
+  }
+
   /** A fresh view of one rank's block. */
   of(rank: number): Uint8Array {
     const start = this.#displs === null ? rank * this.#each : this.#displs[rank]! * this.#elementBytes

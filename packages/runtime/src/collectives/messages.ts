@@ -1,6 +1,11 @@
 import { OnecopyError } from '@onecopy/transport'
 import type { Arriving } from '../schedule.js'
 
+/** All ranks of `size` but one, in order. */
+export function othersThan(rank: number, size: number): number[] {
+  return Array.from({ length: size }, (_, other) => other).filter((other) => other !== rank)
+}
+
 /** A message without content: that it came is all. */
 export const NOTHING = new Uint8Array(0)
 
@@ -11,11 +16,16 @@ export const NOTHING = new Uint8Array(0)
 export function expectExactly(collective: string, receive: Arriving, byteLength: number): void {
   if (receive.messageBytes === byteLength) return
   const status = receive.result()
-  throw new OnecopyError(
+  throw lengthError(collective, status.source, status.byteLength, byteLength)
+}
+
+/** What a collective fails with when `source` takes part with another length than this rank expects. */
+export function lengthError(collective: string, source: number, theirs: number, expected: number): OnecopyError {
+  return new OnecopyError(
     'ERR_TRUNCATE',
-    `${collective}: ${status.byteLength} bytes came from rank ${status.source} where this rank expects ${byteLength}; ` +
+    `${collective}: ${theirs} bytes came from rank ${source} where this rank expects ${expected}; ` +
       'the lengths (and counts) that the ranks give must fit together',
-    { source: status.source },
+    { source },
   )
 }
 

@@ -1,13 +1,16 @@
+import { OnecopyError } from '@onecopy/transport'
 import type { IN_PLACE } from '../constants.js'
-import { bytesOf } from '../element-type.js'
+import { bytesOf, VALUE } from '../element-type.js'
 import { OneStep } from '../one-step.js'
 import type { Operation } from '../operation.js'
+import { PostedArrays } from '../posted-arrays.js'
+import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { combinesAtRoot, reducesToRootInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
-import { expectExactly } from './messages.js'
+import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 
 /**
@@ -23,7 +26,18 @@ export function reduce<T>(exchange: Exchange, data: T, op: Operation, root: numb
   if (!isArrayFor(op, data)) {
     // as memory goes, so that a rank with a value where the others have arrays finds out
     const values = combinesAtRoot(exchange.size) ? valuesAtRoot : valuesUpTree
-    return values(exchange, op, data, root) as Schedule<T | undefined>
+    const byMessages = () => values(exchange, op, data, root)
+    const { postings, rank, size } = exchange
+    if (postings === null) return byMessages() as Schedule<T | undefined>
+    return new PostedStep(exchange, postings, {
+      collective: 'reduce',
+      own: rank === root ? null : BY_MESSAGES,
+      type: VALUE,
+      sources: rank === root ? othersThan(root, size) : [],
+      byteLengths: new Array(size - 1).fill(0),
+      take: () => undefined,
+      byMessages,
+    }) as Schedule<T | undefined>
   }
   const result = exchange.rank === root ? newLike(data) : null
   return giving(result ?? undefined, reduction(exchange, 'reduce', op, data, result, root)) as Schedule<T | undefined>
@@ -57,6 +71,55 @@ export function reduceInto(
 }
 
 function reduction(
+  exchange: Exchange,
+  collective: string,
+  op: Operation,
+  own: TypedArray,
+  recv: TypedArray | null,
+  root: number,
+): Schedule<void> {
+  const { postings, rank, size } = exchange
+  const byMessages = () => reductionByMessages(exchange, collective, op, own, recv, root)
+  if (postings === null) return byMessages()
+  const type = itemTypeOf(own)
+  const { byteLength } = own
+  // an operation on whole arrays is the user's, who may change what it is given
+  const isPosted = op.elementwise && postings.fits(byteLength)
+  if (recv === null) {
+    return new PostedStep(exchange, postings, {
+      collective,
+      own: isPosted ? bytesOf(own) : BY_MESSAGES,
+      type,
+      sources: [],
+      byteLengths: [],
+      take: () => undefined,
+      byMessages,
+    })
+  }
+  const arrays = isPosted ? new PostedArrays(postings, type, byteLength) : null
+  // recv may be own: then it must not be written to before it is read in its turn
+  const out = isPosted && recv === own && rank > 1 ? exchange.aside(own, own.length) : recv
+  return new PostedStep(exchange, postings, {
+    collective,
+    own: null,
+    type,
+    sources: othersThan(root, size),
+    byteLengths: new Array(size - 1).fill(byteLength),
+    take: (number) => {
+      if (arrays === null)
+        throw new OnecopyError('ERR_TYPE', `${collective}: the other ranks reduce with another operation`)
+      let partial = rank === 0 ? own : arrays.of(0, number)
+      for (let source = 1; source < size; source++) {
+        op.combineInto(out, partial, source === rank ? own : arrays.of(source, number))
+        partial = out
+      }
+      copyInto(recv, out)
+    },
+    byMessages,
+  })
+}
+
+function reductionByMessages(
   exchange: Exchange,
   collective: string,
   op: Operation,

@@ -92,6 +92,11 @@ export class SimulatedRanks {
       size: this.size,
       bytesOf,
       aside: (like, length) => newLike(like, length),
+      postings: null,
+      whyHopeless: () => null,
+      watch: () => {
+        throw new Error('there is nothing to watch for')
+      },
       sendBytes: (bytes, dest, elementType = UINT8) => sendRaw(bytes, dest, elementType),
       sendValue: (value, dest) => {
         const elementType = elementTypeOf(value)

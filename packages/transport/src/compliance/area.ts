@@ -58,5 +58,6 @@ export function declareArea(runner: ComplianceRunner, subject: ComplianceSubject
 
 function reasonToSkip(need: Capability, subject: ComplianceSubject): string | null {
   const reason = subject.lacks?.[need] ?? null
-  return reason ?? (need === 'remoteMemory' ? null : (subject.lacks?.remoteMemory ?? null))
+  const needsMemory = need === 'remoteWrite' || need === 'withdrawal'
+  return reason ?? (needsMemory ? (subject.lacks?.remoteMemory ?? null) : null)
 }

@@ -5,6 +5,7 @@ import { lifecycle, worldOfOne } from './lifecycle.js'
 import { ordering } from './ordering.js'
 import { peerFailure } from './peer-failure.js'
 import { polling } from './polling.js'
+import { posting } from './posting.js'
 import { remoteRead } from './remote-memory.js'
 import { remoteWrite } from './remote-write.js'
 import { stress } from './stress.js'
@@ -19,6 +20,7 @@ const AREAS: readonly Area[] = [
   remoteRead,
   remoteWrite,
   wakeUp,
+  posting,
   lifecycle,
   worldOfOne,
   peerFailure,
@@ -38,7 +40,7 @@ const AREAS: readonly Area[] = [
  *     complianceSuite({ describe, it, beforeEach, afterEach }, {
  *       name: 'carrier-pigeon',
  *       turn: () => new Promise((resolve) => setImmediate(resolve)),
- *       lacks: { remoteMemory: 'pigeons carry frames only' },
+ *       lacks: { remoteMemory: 'pigeons carry frames only', board: 'pigeons visit one rank at a time' },
  *       async open(size) {
  *         const transports = await openPigeons(size)
  *         return { transports, close: () => transports.forEach((transport) => transport.abort()) }

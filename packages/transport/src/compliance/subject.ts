@@ -35,6 +35,8 @@ export interface Lacks {
   readonly remoteWrite?: string | null
   /** Telling that a region was withdrawn: a late read may still succeed. */
   readonly withdrawal?: string | null
+  /** A board: `board` is null. */
+  readonly board?: string | null
 }
 
 export type Capability = keyof Lacks

@@ -1,3 +1,4 @@
+import type { Board } from '../board/board.js'
 import { OnecopyError } from '../errors.js'
 import type { FrameReceiver } from '../frame-receiver.js'
 import { Random } from '../random.js'
@@ -70,6 +71,11 @@ export class FaultyTransport implements Transport {
 
   get limits(): TransportLimits {
     return this.inner.limits
+  }
+
+  /** Without faults: what is posted is there, or it is not. */
+  get board(): Board | null {
+    return this.inner.board
   }
 
   /**

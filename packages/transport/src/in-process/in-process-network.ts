@@ -1,3 +1,5 @@
+import { boardBytes } from '../board/board-layout.js'
+import { MemoryBoard } from '../board/memory-board.js'
 import type { RemoteMemory } from '../remote-memory.js'
 import type { Transport, TransportLimits } from '../transport.js'
 import { InProcessRemoteMemory, type RemoteMemoryPolicy } from './in-process-remote-memory.js'
@@ -81,6 +83,7 @@ export function createInProcessNetwork(options: InProcessOptions): InProcessNetw
   const inboxes = new Map<number, Inbox>()
   const ends = new Map<number, InProcessTransport>()
   const killed = new Set<number>()
+  let boardMemory: ArrayBuffer | null = null
 
   const peers: InProcessPeers = {
     size,
@@ -91,6 +94,18 @@ export function createInProcessNetwork(options: InProcessOptions): InProcessNetw
         inboxes.set(rank, inbox)
       }
       return inbox
+    },
+    boardOf(rank) {
+      boardMemory ??= new ArrayBuffer(boardBytes(size))
+      return new MemoryBoard({
+        words: new Int32Array(boardMemory),
+        bytes: new Uint8Array(boardMemory),
+        byteOffset: 0,
+        rank,
+        size,
+        loadsAreOrdered: true,
+        wake: (other) => inboxes.get(other)?.ring(),
+      })
     },
     whyNot: unreachable,
     left: (rank) => table.removeAllOf(rank),

@@ -1,3 +1,4 @@
+import type { Board } from '../board/board.js'
 import { OnecopyError } from '../errors.js'
 import type { FrameReceiver } from '../frame-receiver.js'
 import type { RemoteMemory } from '../remote-memory.js'
@@ -13,6 +14,8 @@ export interface InProcessPeers {
   inboxOf(rank: number): Inbox
   /** Null where the two ranks reach each other, else why not. */
   whyNot(rank: number, peer: number): string | null
+  /** The rank's end of the job's board. */
+  boardOf(rank: number): Board
   /** Takes back what `rank` had exposed. */
   left(rank: number): void
 }
@@ -30,6 +33,7 @@ export class InProcessTransport implements Transport {
   private readonly outgoing = new Map<number, FrameQueue>()
   private readonly gone = new Set<number>()
   private readonly words = new Int32Array(FRAME_WORDS_MAX)
+  private ownBoard: Board | null = null
   private isPolling = false
   private isClosed = false
 
@@ -46,6 +50,12 @@ export class InProcessTransport implements Transport {
     this.peers = peers
     this.inbox = peers.inboxOf(rank)
     this.remoteMemory = makeRemoteMemory === null ? null : makeRemoteMemory(this)
+  }
+
+  /** Made when it is first asked for: most simulated jobs never do. */
+  get board(): Board {
+    this.ownBoard ??= this.peers.boardOf(this.rank)
+    return this.ownBoard
   }
 
   reaches(peer: number): boolean {
@@ -100,7 +110,7 @@ export class InProcessTransport implements Transport {
       return true
     }
     this.checkOpen()
-    if (!this.inbox.isEmpty) return false
+    if (!this.inbox.isEmpty || this.ownBoard?.isDue() === true) return false
     this.inbox.arm(listener)
     return true
   }

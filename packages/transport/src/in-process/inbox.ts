@@ -32,6 +32,11 @@ export class Inbox {
       else this.last.nextReady = queue
       this.last = queue
     }
+    this.ring()
+  }
+
+  /** Has the wake-up fire soon, if there is one. */
+  ring(): void {
     if (this.listener !== null && !this.isWakeScheduled) {
       this.isWakeScheduled = true
       this.schedule(this.fire)

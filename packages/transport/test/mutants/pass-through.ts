@@ -1,4 +1,4 @@
-import type { FrameReceiver, RemoteMemory, Transport, TransportLimits } from '@onecopy/transport'
+import type { Board, FrameReceiver, RemoteMemory, Transport, TransportLimits } from '@onecopy/transport'
 
 /** A wrapper that changes nothing: what the mutants start from. */
 export class PassThrough implements Transport {
@@ -18,6 +18,10 @@ export class PassThrough implements Transport {
 
   get limits(): TransportLimits {
     return this.inner.limits
+  }
+
+  get board(): Board | null {
+    return this.inner.board
   }
 
   get hasUnsent(): boolean {

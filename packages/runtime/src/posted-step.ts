@@ -1,0 +1,217 @@
+import { OnecopyError } from '@onecopy/transport'
+import { lengthError } from './collectives/messages.js'
+import { elementTypeName, VALUE } from './element-type.js'
+import { OneStep } from './one-step.js'
+import type { Postings } from './postings.js'
+import type { Awaited, Exchange, Schedule, Watched } from './schedule.js'
+
+/** A collective in which every rank hears of every other: says on the board, if there is one, that this rank's part goes by messages. */
+export function saidToGoByMessages<T>(
+  exchange: Exchange,
+  collective: string,
+  byMessages: () => Schedule<T>,
+): Schedule<T> {
+  if (exchange.postings === null) return byMessages()
+  return new PostedStep(exchange, exchange.postings, {
+    collective,
+    own: BY_MESSAGES,
+    type: VALUE,
+    sources: [],
+    byteLengths: [],
+    take: () => undefined as T,
+    byMessages,
+  })
+}
+
+/** What a rank posts whose part of the collective goes by messages. */
+export const BY_MESSAGES = -1
+
+/** One rank's part of a collective by postings. */
+export interface PostedPlan<T> {
+  readonly collective: string
+  /** The memory that it posts, or that its part goes by messages; null when it posts nothing. */
+  readonly own: Uint8Array | typeof BY_MESSAGES | null
+  /** The type of elements that it posts and expects; VALUE where it has no memory. */
+  readonly type: number
+  /** The ranks whose postings it reads. */
+  readonly sources: readonly number[]
+  /** How many bytes it expects of each of them. */
+  readonly byteLengths: readonly number[]
+  /** Called when all of them are there and fit: takes what is in them. */
+  readonly take: (number: number) => T
+  /** The same by messages, for where a part is too long to be posted. */
+  readonly byMessages: () => Schedule<T>
+}
+
+/**
+ * A collective, or the beginning of one, whose ranks post for each other on the transport's board. Each rank posts what it has for
+ * the others, or that this goes by messages, and reads the postings that it needs. A rank that finds another's part gone by messages
+ * does the same, so whatever lengths the ranks give, they come together, or fail as they would by messages.
+ *
+ * May be run again, as OneStep.
+ */
+export class PostedStep<T> implements Schedule<T>, Watched {
+  /** What the wait for postings has failed with. */
+  error: unknown = undefined
+  readonly #exchange: Exchange
+  readonly #postings: Postings
+  // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
+  readonly #collective: string
+  readonly #own: Uint8Array | typeof BY_MESSAGES | null
+  readonly #type: number
+  readonly #sources: readonly number[]
+  readonly #byteLengths: readonly number[]
+  readonly #take: (number: number) => T
+  readonly #make: () => Schedule<T>
+  #number = 0
+  #isPosted = false
+  /** Postings that are there: so many of the plan's sources. */
+  #found = 0
+  #steps: Schedule<T> | null = null
+  /** What serves again when it goes by messages again. */
+  #kept: OneStep<T> | null = null
+
+  constructor(exchange: Exchange, postings: Postings, plan: PostedPlan<T>) {
+    this.#exchange = exchange
+    this.#postings = postings
+    this.#collective = plan.collective
+    this.#own = plan.own
+    this.#type = plan.type
+    this.#sources = plan.sources
+    this.#byteLengths = plan.byteLengths
+    this.#take = plan.take
+    this.#make = plan.byMessages
+  }
+
+  /** Posts, if there is room; else `done` will. */
+  start(): void {
+    this.#number = this.#postings.take()
+    this.error = undefined
+    this.#found = 0
+    this.#isPosted = this.#own === null || this.#number === 0
+    if (!this.#isPosted) this.#post()
+  }
+
+  /** Looks whether all postings are there that this rank reads; true as well when one will never be. */
+  get done(): boolean {
+    if (!this.#isPosted && !this.#post()) return this.#isHopeless(this.#exchange.rank)
+    const sources = this.#sources
+    const number = this.#number
+    if (number === 0) return true
+    const { channel } = this.#postings
+    for (; this.#found < sources.length; this.#found++) {
+      const source = sources[this.#found]!
+      if (!channel.has(source, number)) return this.#isHopeless(source)
+    }
+    return true
+  }
+
+  /**
+   * What comes after the wait: null when the result is there, in `result`; else the rest, by messages.
+   * @throws what the collective fails with.
+   */
+  conclude(): Schedule<T> | null {
+    try {
+      // a rank that has given the collective up may have posted before: its others fail all the same
+      const why = this.error ?? this.#exchange.whyHopeless(this.#exchange.rank)
+      if (why != null) throw why
+      if (this.#goesByMessages()) return this.#byMessages()
+      for (let i = 0; i < this.#sources.length; i++) this.#check(this.#sources[i]!, this.#byteLengths[i]!)
+      this.result = this.#take(this.#number)
+      return null
+    } finally {
+      this.#postings.done(this.#number)
+    }
+  }
+
+  /** Once {@link conclude} has given null. */
+  result: T | undefined = undefined
+
+  #byMessages(): Schedule<T> {
+    if (this.#kept !== null) return this.#kept
+    const schedule = this.#make()
+    if (schedule instanceof OneStep) this.#kept = schedule
+    return schedule
+  }
+
+  #post(): boolean {
+    const own = this.#own
+    if (!this.#postings.hasRoom(this.#number)) return false
+    if (own === BY_MESSAGES) this.#postings.channel.post(this.#number, BY_MESSAGES, NOTHING)
+    else this.#postings.channel.post(this.#number, this.#type, own!)
+    this.#isPosted = true
+    return true
+  }
+
+  #isHopeless(source: number): boolean {
+    const why = this.#exchange.whyHopeless(source)
+    if (why === null) return false
+    this.error = why
+    return true
+  }
+
+  #goesByMessages(): boolean {
+    const own = this.#own
+    const number = this.#number
+    if (own === BY_MESSAGES || number === 0) return true
+    const sources = this.#sources
+    const { channel } = this.#postings
+    let others = 0
+    for (let i = 0; i < sources.length; i++) if (channel.kindOf(sources[i]!, number) === BY_MESSAGES) others++
+    if (others === 0) return false
+    // who has posted and sees this goes by messages too; one who only reads cannot have the others do so
+    if (own !== null || others === sources.length) return true
+    const longer = sources.find((source) => channel.kindOf(source, number) === BY_MESSAGES)!
+    throw new OnecopyError(
+      'ERR_TRUNCATE',
+      `${this.#collective}: rank ${longer} takes part with more, or with something else, than others`,
+      {
+        source: longer,
+      },
+    )
+  }
+
+  #check(source: number, expected: number): void {
+    const { channel } = this.#postings
+    const theirs = channel.kindOf(source, this.#number)
+    if (theirs !== this.#type) throw typeError(source, theirs, this.#type)
+    const byteLength = channel.byteLengthOf(source, this.#number)
+    if (byteLength !== expected) throw lengthError(this.#collective, source, byteLength, expected)
+  }
+
+  // --- as a generator, for those who run any schedule
+
+  next(): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T> {
+    this.#steps ??= this.#run()
+    return this.#steps.next()
+  }
+
+  throw(error: unknown): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T> {
+    return this.#steps!.throw(error)
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  *#run(): Schedule<T> {
+    this.start()
+    if (!this.done) {
+      try {
+        yield this.#exchange.watch(this)
+      } catch (error) {
+        this.#postings.done(this.#number)
+        throw error
+      }
+    }
+    const rest = this.conclude()
+    return rest === null ? this.result! : yield* rest
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+function typeError(source: number, theirs: number, ours: number): OnecopyError {
+  const message = `rank ${source} takes part with a ${elementTypeName(theirs)}, and this rank with a ${elementTypeName(ours)}`
+  return new OnecopyError('ERR_TYPE', message, { source })
+}

@@ -1,0 +1,59 @@
+/**
+ * Memory that all ranks of a job see, for what one rank tells many: it posts once, everybody else reads. Collectives on short
+ * arrays are made of postings: one store and one look instead of a message per pair.
+ *
+ * A board has channels. A channel is for one group of ranks, all of which post on it and all of which number their postings alike,
+ * from 1 upwards. Every rank has `slots` slots in it: posting n lies where posting n - slots lay, so a rank may post n only once
+ * nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}).
+ */
+export interface Board {
+  /** How many channels there are, numbered from 0; the same on every rank. */
+  readonly channels: number
+  /** Postings of one rank that can be there at the same time. */
+  readonly slots: number
+  /** The longest posting, in bytes. */
+  readonly bytesMax: number
+  /** The board's memory, where postings are read in place: see {@link BoardChannel.offsetOf}. */
+  readonly bytes: Uint8Array
+  /**
+   * Asked when this rank is about to sleep, after it has said so: whether something on the board that it waits for is there. A
+   * posting wakes every rank of its group that sleeps. Set by whoever waits; by default nobody does.
+   */
+  isDue: () => boolean
+
+  /** Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them. */
+  channel(index: number, ranks: readonly number[]): BoardChannel
+}
+
+/** One rank's end of a channel. Members are counted from 0, in the order of the group; `number` is 1 to 2^31 - 1. */
+export interface BoardChannel {
+  /**
+   * Posts `bytes`, at most `bytesMax`, as posting `number`, which must have room. `kind` is an int32 of the caller's. Allocates
+   * nothing; a system call only for a member that sleeps.
+   */
+  post(number: number, kind: number, bytes: Uint8Array): void
+
+  /** Whether `member` has made posting `number`. */
+  has(member: number, number: number): boolean
+
+  /** What `member` has said of posting `number`. Once {@link has} is true, until {@link done} is called. */
+  kindOf(member: number, number: number): number
+
+  /** How many bytes posting `number` has, as `member` says; whoever reads checks it first. */
+  byteLengthOf(member: number, number: number): number
+
+  /** Where in the board's `bytes` posting `number` of `member` lies: at a multiple of 16. */
+  offsetOf(member: number, number: number): number
+
+  /**
+   * This rank reads nothing up to `number` any more. What others hear of it lags behind by less than half of the slots: so much less
+   * to tell, and still room for who is not that far ahead.
+   */
+  done(number: number): void
+
+  /** Up to which number `member` is done, as far as it has said. */
+  doneBy(member: number): number
+
+  /** Has this rank woken when a member is done with more; or no longer. */
+  wishForRoom(wishes: boolean): void
+}

@@ -1,0 +1,137 @@
+import type { Board, BoardChannel } from './board.js'
+import {
+  BOARD_POSTING_BYTES_MAX,
+  BOARD_SLOTS,
+  boardChannels,
+  boardPartWord,
+  boardSlotWord,
+  DONE_WORD,
+  SLOT_HEADER_BYTES,
+  SLOT_KIND_WORD,
+  SLOT_LENGTH_WORD,
+  SLOT_NUMBER_WORD,
+  WISH_WORD,
+} from './board-layout.js'
+
+/** Up to here a byte loop is faster than `set`. */
+const LOOP_BYTES_MAX = 24
+/** Who is done says so once for so many postings: an ordered store, and a look at who waits for room. */
+const DONE_PART = BOARD_SLOTS / 2
+
+/** What a {@link MemoryBoard} lies in. */
+export interface BoardMemory {
+  readonly words: Int32Array
+  readonly bytes: Uint8Array
+  /** Where in them the board begins: a multiple of 64. Zeros at first. */
+  readonly byteOffset: number
+  readonly rank: number
+  readonly size: number
+  /** No load overtakes another, or an atomic store before it: so it is on x64. */
+  readonly loadsAreOrdered: boolean
+  /** Wakes a rank if it sleeps. Called after an atomic store. */
+  wake(rank: number): void
+}
+
+/** A board in memory that all ranks see: everything but the memory, and how to wake a rank. */
+export class MemoryBoard implements Board {
+  readonly channels: number
+  readonly slots = BOARD_SLOTS
+  readonly bytesMax = BOARD_POSTING_BYTES_MAX
+  readonly bytes: Uint8Array
+  isDue: () => boolean = () => false
+  readonly #memory: BoardMemory
+
+  constructor(memory: BoardMemory) {
+    this.#memory = memory
+    this.bytes = memory.bytes
+    this.channels = boardChannels(memory.size)
+  }
+
+  channel(index: number, ranks: readonly number[]): BoardChannel {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.channels)) {
+      throw new RangeError(`the board has channels 0 to ${this.channels - 1}, not ${index}`)
+    }
+    return new MemoryChannel(this.#memory, index, ranks)
+  }
+}
+
+class MemoryChannel implements BoardChannel {
+  readonly #words: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #loadsAreOrdered: boolean
+  readonly #wake: (rank: number) => void
+  /** By member: the word at which its part starts. */
+  readonly #parts: readonly number[]
+  readonly #own: number
+  readonly #others: readonly number[]
+  readonly #otherParts: readonly number[]
+  #saidDone = 0
+
+  constructor(memory: BoardMemory, index: number, ranks: readonly number[]) {
+    const { words, bytes, byteOffset, rank, size } = memory
+    this.#words = words
+    this.#bytes = bytes
+    this.#loadsAreOrdered = memory.loadsAreOrdered
+    this.#wake = (other) => memory.wake(other)
+    const partOf = (member: number): number => byteOffset / 4 + boardPartWord(index, size, member)
+    this.#parts = ranks.map(partOf)
+    this.#own = partOf(rank)
+    this.#others = ranks.filter((member) => member !== rank)
+    this.#otherParts = this.#others.map(partOf)
+  }
+
+  post(number: number, kind: number, bytes: Uint8Array): void {
+    const words = this.#words
+    const slot = this.#own + boardSlotWord(number)
+    const { length } = bytes
+    const at = 4 * slot + SLOT_HEADER_BYTES
+    if (length > LOOP_BYTES_MAX) {
+      this.#bytes.set(bytes, at)
+    } else {
+      const own = this.#bytes
+      for (let i = 0; i < length; i++) own[at + i] = bytes[i] as number
+    }
+    words[slot + SLOT_KIND_WORD] = kind
+    words[slot + SLOT_LENGTH_WORD] = length
+    Atomics.store(words, slot + SLOT_NUMBER_WORD, number)
+    const others = this.#others
+    for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
+  }
+
+  has(member: number, number: number): boolean {
+    const word = (this.#parts[member] as number) + boardSlotWord(number) + SLOT_NUMBER_WORD
+    // a plain look first, ten times cheaper: this is where a waiting rank spends its life
+    if (this.#words[word] !== number) return false
+    return this.#loadsAreOrdered || Atomics.load(this.#words, word) === number
+  }
+
+  kindOf(member: number, number: number): number {
+    return this.#words[(this.#parts[member] as number) + boardSlotWord(number) + SLOT_KIND_WORD] as number
+  }
+
+  byteLengthOf(member: number, number: number): number {
+    return this.#words[(this.#parts[member] as number) + boardSlotWord(number) + SLOT_LENGTH_WORD] as number
+  }
+
+  offsetOf(member: number, number: number): number {
+    return 4 * ((this.#parts[member] as number) + boardSlotWord(number)) + SLOT_HEADER_BYTES
+  }
+
+  done(number: number): void {
+    if (number - this.#saidDone < DONE_PART) return
+    this.#saidDone = number
+    Atomics.store(this.#words, this.#own + DONE_WORD, number)
+    const parts = this.#otherParts
+    for (let i = 0; i < parts.length; i++) {
+      if (Atomics.load(this.#words, (parts[i] as number) + WISH_WORD) !== 0) this.#wake(this.#others[i] as number)
+    }
+  }
+
+  doneBy(member: number): number {
+    return Atomics.load(this.#words, (this.#parts[member] as number) + DONE_WORD)
+  }
+
+  wishForRoom(wishes: boolean): void {
+    Atomics.store(this.#words, this.#own + WISH_WORD, wishes ? 1 : 0)
+  }
+}

@@ -1,0 +1,102 @@
+import type { Board, BoardChannel, Transport } from '@onecopy/transport'
+import { PassThrough } from './pass-through.js'
+
+/** A board whose channels are changed by the mutant. */
+abstract class OtherBoard extends PassThrough {
+  override get board(): Board | null {
+    const inner = this.inner.board
+    if (inner === null) return null
+    const change = (channel: BoardChannel): BoardChannel => this.changed(channel)
+    return new Proxy(inner, {
+      get: (board, name) => {
+        if (name === 'channel') return (index: number, ranks: readonly number[]) => change(board.channel(index, ranks))
+        return Reflect.get(board, name, board) as unknown
+      },
+      set: (board, name, value) => Reflect.set(board, name, value, board),
+    })
+  }
+
+  protected abstract changed(channel: BoardChannel): BoardChannel
+}
+
+/** A channel with some of its methods replaced. */
+function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChannel {
+  const all = ['post', 'has', 'kindOf', 'byteLengthOf', 'offsetOf', 'done', 'doneBy', 'wishForRoom'] as const
+  const bound = all.map((name) => [name, (channel[name] as (...args: unknown[]) => unknown).bind(channel)])
+  return { ...(Object.fromEntries(bound) as unknown as BoardChannel), ...methods }
+}
+
+class SeesWhatIsNotThere extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { has: () => true })
+  }
+}
+
+class CutsPostings extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { post: (number, kind, bytes) => channel.post(number, kind, bytes.subarray(0, 1023)) })
+  }
+}
+
+class ForgetsKinds extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { kindOf: () => 0 })
+  }
+}
+
+class NeverSaysThatItIsDone extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { done: () => undefined })
+  }
+}
+
+class HasOneChannelOnly extends PassThrough {
+  override get board(): Board | null {
+    const inner = this.inner.board
+    return inner === null
+      ? null
+      : new Proxy(inner, {
+          get: (board, name) => {
+            if (name === 'channel') return (index: number, ranks: readonly number[]) => board.channel(index % 1, ranks)
+            return Reflect.get(board, name, board) as unknown
+          },
+        })
+  }
+}
+
+/** Does not look at what somebody waits for before it sleeps. */
+class SleepsThroughPostings extends PassThrough {
+  readonly #board: Board | null
+
+  constructor(inner: Transport, rank: number) {
+    super(inner, rank)
+    const { board } = inner
+    this.#board =
+      board === null
+        ? null
+        : new Proxy(board, {
+            get: (target, name) => {
+              const value = Reflect.get(target, name, target) as unknown
+              return typeof value === 'function' ? (value.bind(target) as unknown) : value
+            },
+            set: () => true,
+          })
+  }
+
+  override get board(): Board | null {
+    return this.#board
+  }
+}
+
+/** Each with the words of the test that must find it. */
+export const BOARD_MUTANTS: readonly {
+  readonly mutant: new (inner: Transport, rank: number) => Transport
+  readonly foundBy: RegExp
+}[] = [
+  { mutant: SeesWhatIsNotThere, foundBy: /before it is made/ },
+  { mutant: CutsPostings, foundBy: /length/ },
+  { mutant: ForgetsKinds, foundBy: /kind/ },
+  { mutant: NeverSaysThatItIsDone, foundBy: /has no room|done/ },
+  { mutant: HasOneChannelOnly, foundBy: /another channel|already|RangeError/ },
+  { mutant: SleepsThroughPostings, foundBy: /waited for/ },
+]
