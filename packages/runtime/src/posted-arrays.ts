@@ -24,7 +24,7 @@ export class PostedArrays {
   /** Good until the number is done. */
   of(source: number, number: number): TypedArray {
     const { board, channel } = this.#postings
-    const index = source * board.slots + (number % board.slots)
+    const index = source * board.slots + (number & (board.slots - 1))
     let array = this.#arrays[index]
     if (array === undefined) {
       const { buffer, byteOffset } = board.bytes

@@ -88,8 +88,9 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#number = this.#postings.take()
     this.error = undefined
     this.#found = 0
-    this.#isPosted = this.#own === null || this.#number === 0
-    if (!this.#isPosted) this.#post()
+    this.#isPosted = this.#own === null
+    if (this.#isPosted) this.#postings.passOver(this.#number)
+    else this.#post()
   }
 
   /** Looks whether all postings are there that this rank reads; true as well when one will never be. */
@@ -97,7 +98,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (!this.#isPosted && !this.#post()) return this.#isHopeless(this.#exchange.rank)
     const sources = this.#sources
     const number = this.#number
-    if (number === 0) return true
     const { channel } = this.#postings
     for (; this.#found < sources.length; this.#found++) {
       const source = sources[this.#found]!
@@ -137,8 +137,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #post(): boolean {
     const own = this.#own
     if (!this.#postings.hasRoom(this.#number)) return false
-    if (own === BY_MESSAGES) this.#postings.channel.post(this.#number, BY_MESSAGES, NOTHING)
-    else this.#postings.channel.post(this.#number, this.#type, own!)
+    if (own === BY_MESSAGES) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
+    else this.#postings.post(this.#number, this.#type, own!)
     this.#isPosted = true
     return true
   }
@@ -153,7 +153,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #goesByMessages(): boolean {
     const own = this.#own
     const number = this.#number
-    if (own === BY_MESSAGES || number === 0) return true
+    if (own === BY_MESSAGES) return true
     const sources = this.#sources
     const { channel } = this.#postings
     let others = 0

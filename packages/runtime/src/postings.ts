@@ -4,7 +4,8 @@ import { firstUseOf } from './context-table.js'
 import type { Job } from './job.js'
 import type { ProgressEngine } from './progress.js'
 
-const NUMBER_MAX = 2 ** 31 - 1
+/** So far behind, what lies in a slot is nobody's any more: numbers come again after 2^32. */
+const STALE = 2 ** 30
 
 /**
  * One communicator's channel on the board, and the numbers of its postings. Every rank counts the same: one number for each
@@ -13,7 +14,7 @@ const NUMBER_MAX = 2 ** 31 - 1
 export class Postings {
   readonly channel: BoardChannel
   readonly board: Board
-  readonly #engine: ProgressEngine
+  readonly #engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
   readonly #members: readonly number[]
   #taken = 0
   /** This rank reads nothing up to here any more, and some of what is above. */
@@ -21,14 +22,28 @@ export class Postings {
   readonly #doneAbove = new Set<number>()
   #roomUpTo: number
   #wishes = false
+  /** By slot: the last number that this rank has posted in it. */
+  readonly #posted: Int32Array
 
-  /** `members`: ranks of the job, as the communicator counts them. */
-  constructor(board: Board, channel: BoardChannel, engine: ProgressEngine, members: readonly number[]) {
+  /**
+   * @param members ranks of the job, as the communicator counts them.
+   * @param first what the numbers start from, other than 0 only in tests of their wrap.
+   */
+  constructor(
+    board: Board,
+    channel: BoardChannel,
+    engine: Pick<ProgressEngine, 'endOf' | 'messenger'>,
+    members: readonly number[],
+    first = 0,
+  ) {
     this.board = board
     this.channel = channel
     this.#engine = engine
     this.#members = members
-    this.#roomUpTo = board.slots
+    this.#taken = first
+    this.#doneUpTo = first
+    this.#roomUpTo = (first + board.slots) | 0
+    this.#posted = new Int32Array(board.slots).fill(first)
   }
 
   /** Whether so much can be posted. */
@@ -36,23 +51,36 @@ export class Postings {
     return byteLength <= this.board.bytesMax
   }
 
-  /** The number of a collective that begins; 0 when there are none left (in 2^31 calls). */
+  /** The number of a collective that begins. */
   take(): number {
-    if (this.#taken === NUMBER_MAX) return 0
-    this.#taken++
+    this.#taken = after(this.#taken)
     return this.#taken
+  }
+
+  post(number: number, kind: number, bytes: Uint8Array): void {
+    this.#posted[this.#slotOf(number)] = number
+    this.channel.post(number, kind, bytes)
+  }
+
+  /** This rank does not post `number`. Sees to it that what has long been in that slot is not taken for it, one day. */
+  passOver(number: number): void {
+    const slot = this.#slotOf(number)
+    const behind = (number - this.#posted[slot]!) | 0
+    if (behind >= 0 && behind < STALE) return
+    this.#posted[slot] = number
+    this.channel.forget(number)
   }
 
   /** Whether posting `number` can be made. If not, this rank will be woken when it may be. */
   hasRoom(number: number): boolean {
-    if (number <= this.#roomUpTo) return true
+    if (((number - this.#roomUpTo) | 0) <= 0) return true
     if (!this.#findsRoom(number) && !this.#wishes) {
       this.#wishes = true
       this.channel.wishForRoom(true)
       // somebody may have looked for the wish just before
       this.#findsRoom(number)
     }
-    if (number > this.#roomUpTo) return false
+    if (((number - this.#roomUpTo) | 0) > 0) return false
     if (this.#wishes) this.channel.wishForRoom(false)
     this.#wishes = false
     return true
@@ -60,12 +88,14 @@ export class Postings {
 
   /** This rank reads nothing of posting `number` any more. */
   done(number: number): void {
-    if (number !== this.#doneUpTo + 1) {
-      if (number > 0) this.#doneAbove.add(number)
+    if (number !== after(this.#doneUpTo)) {
+      this.#doneAbove.add(number)
       return
     }
     this.#doneUpTo = number
-    while (this.#doneAbove.size > 0 && this.#doneAbove.delete(this.#doneUpTo + 1)) this.#doneUpTo++
+    while (this.#doneAbove.size > 0 && this.#doneAbove.delete(after(this.#doneUpTo))) {
+      this.#doneUpTo = after(this.#doneUpTo)
+    }
     this.channel.done(this.#doneUpTo)
   }
 
@@ -74,11 +104,21 @@ export class Postings {
     for (let member = 0; member < this.#members.length; member++) {
       const world = this.#members[member]!
       if (world === this.#engine.messenger.rank || this.#engine.endOf(world) !== null) continue
-      least = Math.min(least, this.channel.doneBy(member))
+      const done = this.channel.doneBy(member)
+      if (((done - least) | 0) < 0) least = done
     }
-    this.#roomUpTo = least + this.board.slots
-    return number <= this.#roomUpTo
+    this.#roomUpTo = (least + this.board.slots) | 0
+    return ((number - this.#roomUpTo) | 0) <= 0
   }
+
+  #slotOf(number: number): number {
+    return number & (this.board.slots - 1)
+  }
+}
+
+/** Numbers are int32 and wrap, past 0, which says that nothing has been posted. */
+function after(number: number): number {
+  return (number + 1) | 0 || 1
 }
 
 /**

@@ -39,6 +39,9 @@ function silent(rank = 0, size = 2): Exchange {
     aside: never,
     sendValue: never,
     receiveValue: never,
+    postings: null,
+    whyHopeless: () => null,
+    watch: never,
   }
 }
 

@@ -82,6 +82,9 @@ function silent(rank = 0, size = 2): Exchange {
     receiveBytes: never,
     sendValue: never,
     receiveValue: never,
+    postings: null,
+    whyHopeless: () => null,
+    watch: never,
     bytesOf: never,
     aside: never,
   }

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
+import { type BoardChannel, createInProcessNetwork } from '@onecopy/transport'
 import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
 import { Operation, SUM } from '../src/operation.js'
+import { Postings } from '../src/postings.js'
+import type { ProgressEngine } from '../src/progress.js'
 import { within } from './support/deadline.js'
 import { Guarded } from './support/guarded.js'
 import { simulate } from './support/simulated-job.js'
 
 const SIZES = [2, 3, 4]
 /** What the board of the in-process transport, and of cma, takes. */
-const POSTING_BYTES = 8192
+const POSTING_BYTES = 16384
 const SLOTS = 8
 
 function turns(count = 20): Promise<void> {
@@ -25,7 +28,7 @@ async function ending(call: PromiseLike<unknown>): Promise<string> {
     return 'done'
   } catch (error) {
     const { code } = error as { code?: string }
-    assert.ok(code !== undefined && code.startsWith('ERR_'), String(error))
+    assert.ok(code?.startsWith('ERR_') === true, String(error))
     return code
   }
 }
@@ -341,6 +344,41 @@ describe('collectives by postings', () => {
         assert.equal(sum[0], 2 * i)
       }
     })
+  })
+
+  it('count on past 2^31 and 0, and take nothing for a number that comes again', () => {
+    const network = createInProcessNetwork({ size: 2 })
+    const engineOf = (rank: number) => ({ endOf: () => null, messenger: { rank } }) as unknown as ProgressEngine
+    for (const [channel, first] of [2 ** 31 - 5, -5, -1 - 2 * SLOTS].entries()) {
+      const ends = [0, 1].map((rank) => {
+        const board = network.transport(rank).board!
+        return new Postings(board, board.channel(channel, [0, 1]), engineOf(rank), [0, 1], first | 0)
+      })
+      for (const end of ends) end.channel.done(first | 0)
+      const [writer, reader] = ends as [Postings, Postings]
+      for (let i = 0; i < 4 * SLOTS; i++) {
+        const number = writer.take()
+        assert.notEqual(number, 0)
+        assert.equal(reader.take(), number)
+        assert.ok(writer.hasRoom(number), `room for ${number}`)
+        assert.equal(reader.channel.has(0, number), false)
+        writer.post(number, i, Uint8Array.of(i))
+        reader.passOver(number)
+        assert.ok(reader.channel.has(0, number))
+        assert.equal(reader.channel.kindOf(0, number), i)
+        for (const end of ends) end.done(number)
+      }
+    }
+    // a rank that has posted once, and only read ever since
+    const board = network.transport(0).board!
+    const [old, peer] = [0, 1].map((rank) => network.transport(rank).board!.channel(5, [0, 1])) as [
+      BoardChannel,
+      BoardChannel,
+    ]
+    old.post(3, 0, Uint8Array.of(1))
+    const again = new Postings(board, old, engineOf(0), [0, 1], 3)
+    again.passOver((3 + 2 ** 30) | 0)
+    assert.equal(peer.has(0, 3), false)
   })
 
   it('work on more communicators than there are channels, and on slots that serve again', async () => {

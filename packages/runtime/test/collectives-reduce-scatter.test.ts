@@ -177,6 +177,9 @@ describe(`reduceScatter (ONECOPY_SEED=${SEED})`, () => {
       receiveBytes: never,
       sendValue: never,
       receiveValue: never,
+      postings: null,
+      whyHopeless: () => null,
+      watch: never,
       bytesOf: never,
     }
     const two = () => new Float64Array(2)

@@ -14,14 +14,16 @@
 //     word 1    kind
 //     word 2    byteLength
 //     16        the bytes
+//     then      one word a stage: the number whose stage is over here, or its complement when it went ill
 //
 // So a posting of up to 48 bytes moves with one cache line.
 
 const LINE_BYTES = 64
 
+/** A power of two. */
 export const BOARD_SLOTS = 8
 /** What a posting can hold. */
-export const BOARD_POSTING_BYTES_MAX = 8192
+export const BOARD_POSTING_BYTES_MAX = 16384
 
 export const DONE_WORD = 0
 export const WISH_WORD = LINE_BYTES / 4
@@ -31,6 +33,8 @@ export const SLOT_NUMBER_WORD = 0
 export const SLOT_KIND_WORD = 1
 export const SLOT_LENGTH_WORD = 2
 export const SLOT_HEADER_BYTES = 16
+/** The word of stage 0; the next is stage 1's. */
+export const SLOT_STAGE_WORD = (SLOT_HEADER_BYTES + BOARD_POSTING_BYTES_MAX) / 4
 const SLOT_BYTES = LINE_BYTES + BOARD_POSTING_BYTES_MAX
 
 const RANK_BYTES = FIRST_SLOT_BYTE + BOARD_SLOTS * SLOT_BYTES
@@ -57,5 +61,5 @@ export function boardPartWord(channel: number, size: number, rank: number): numb
 
 /** The word at which a slot starts, counted from its rank's part. */
 export function boardSlotWord(number: number): number {
-  return (FIRST_SLOT_BYTE + (number % BOARD_SLOTS) * SLOT_BYTES) / 4
+  return (FIRST_SLOT_BYTE + (number & (BOARD_SLOTS - 1)) * SLOT_BYTES) / 4
 }

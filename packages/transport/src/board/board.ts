@@ -3,13 +3,13 @@
  * arrays are made of postings: one store and one look instead of a message per pair.
  *
  * A board has channels. A channel is for one group of ranks, all of which post on it and all of which number their postings alike,
- * from 1 upwards. Every rank has `slots` slots in it: posting n lies where posting n - slots lay, so a rank may post n only once
+ * from 1 upwards. Every rank has `slots` slots in it: posting n lies in slot n modulo `slots`, where posting n - slots lay, so a rank may post n only once
  * nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}).
  */
 export interface Board {
   /** How many channels there are, numbered from 0; the same on every rank. */
   readonly channels: number
-  /** Postings of one rank that can be there at the same time. */
+  /** Postings of one rank that can be there at the same time: a power of two. */
   readonly slots: number
   /** The longest posting, in bytes. */
   readonly bytesMax: number
@@ -25,13 +25,21 @@ export interface Board {
   channel(index: number, ranks: readonly number[]): BoardChannel
 }
 
-/** One rank's end of a channel. Members are counted from 0, in the order of the group; `number` is 1 to 2^31 - 1. */
+/** What {@link BoardChannel.told} answers. */
+export const NOT_TOLD = 0
+export const TOLD_WELL = 1
+export const TOLD_ILL = 2
+
+/** One rank's end of a channel. Members are counted from 0, in the order of the group; a `number` is an int32 other than 0, and wraps. */
 export interface BoardChannel {
   /**
    * Posts `bytes`, at most `bytesMax`, as posting `number`, which must have room. `kind` is an int32 of the caller's. Allocates
    * nothing; a system call only for a member that sleeps.
    */
   post(number: number, kind: number, bytes: Uint8Array): void
+
+  /** Has this rank's slot of posting `number`, which it does not make, hold nothing that could be taken for another number for long. */
+  forget(number: number): void
 
   /** Whether `member` has made posting `number`. */
   has(member: number, number: number): boolean
@@ -44,6 +52,15 @@ export interface BoardChannel {
 
   /** Where in the board's `bytes` posting `number` of `member` lies: at a multiple of 16. */
   offsetOf(member: number, number: number): number
+
+  /**
+   * Says something more about `number`, whose slot must have room, whether or not this rank has posted it: that `stage` (0 or 1) of
+   * what it stands for is over here, and went well or not.
+   */
+  tell(number: number, stage: number, isWell: boolean): void
+
+  /** What `member` has told: {@link NOT_TOLD}, {@link TOLD_WELL} or {@link TOLD_ILL}. */
+  told(member: number, number: number, stage: number): number
 
   /**
    * This rank reads nothing up to `number` any more. What others hear of it lags behind by less than half of the slots: so much less

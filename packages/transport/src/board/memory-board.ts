@@ -1,4 +1,4 @@
-import type { Board, BoardChannel } from './board.js'
+import { type Board, type BoardChannel, NOT_TOLD, TOLD_ILL, TOLD_WELL } from './board.js'
 import {
   BOARD_POSTING_BYTES_MAX,
   BOARD_SLOTS,
@@ -10,6 +10,7 @@ import {
   SLOT_KIND_WORD,
   SLOT_LENGTH_WORD,
   SLOT_NUMBER_WORD,
+  SLOT_STAGE_WORD,
   WISH_WORD,
 } from './board-layout.js'
 
@@ -98,6 +99,10 @@ class MemoryChannel implements BoardChannel {
     for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
   }
 
+  forget(number: number): void {
+    Atomics.store(this.#words, this.#own + boardSlotWord(number) + SLOT_NUMBER_WORD, (number - BOARD_SLOTS) | 0)
+  }
+
   has(member: number, number: number): boolean {
     const word = (this.#parts[member] as number) + boardSlotWord(number) + SLOT_NUMBER_WORD
     // a plain look first, ten times cheaper: this is where a waiting rank spends its life
@@ -117,8 +122,23 @@ class MemoryChannel implements BoardChannel {
     return 4 * ((this.#parts[member] as number) + boardSlotWord(number)) + SLOT_HEADER_BYTES
   }
 
+  tell(number: number, stage: number, isWell: boolean): void {
+    const word = this.#own + boardSlotWord(number) + SLOT_STAGE_WORD + stage
+    // a complement lies in another slot than its number, so neither is ever taken for the other
+    Atomics.store(this.#words, word, isWell ? number : ~number)
+    const others = this.#others
+    for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
+  }
+
+  told(member: number, number: number, stage: number): number {
+    const word = (this.#parts[member] as number) + boardSlotWord(number) + SLOT_STAGE_WORD + stage
+    const said = this.#loadsAreOrdered ? (this.#words[word] as number) : Atomics.load(this.#words, word)
+    if (said === number) return TOLD_WELL
+    return said === ~number ? TOLD_ILL : NOT_TOLD
+  }
+
   done(number: number): void {
-    if (number - this.#saidDone < DONE_PART) return
+    if (((number - this.#saidDone) | 0) < DONE_PART) return
     this.#saidDone = number
     Atomics.store(this.#words, this.#own + DONE_WORD, number)
     const parts = this.#otherParts

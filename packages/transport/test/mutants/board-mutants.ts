@@ -21,7 +21,19 @@ abstract class OtherBoard extends PassThrough {
 
 /** A channel with some of its methods replaced. */
 function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChannel {
-  const all = ['post', 'has', 'kindOf', 'byteLengthOf', 'offsetOf', 'done', 'doneBy', 'wishForRoom'] as const
+  const all = [
+    'post',
+    'forget',
+    'has',
+    'kindOf',
+    'byteLengthOf',
+    'offsetOf',
+    'tell',
+    'told',
+    'done',
+    'doneBy',
+    'wishForRoom',
+  ] as const
   const bound = all.map((name) => [name, (channel[name] as (...args: unknown[]) => unknown).bind(channel)])
   return { ...(Object.fromEntries(bound) as unknown as BoardChannel), ...methods }
 }
