@@ -101,7 +101,8 @@ export class CollectiveExchange implements Exchange {
   }
 
   watch(watcher: Watched): Awaited<void> {
-    return this.#base.engine.completedBy(watcher) as Awaited<void>
+    // a blocked thread asks nothing but `done` and `error`, and looks itself
+    return (this.#records === null ? this.#base.engine.completedBy(watcher) : watcher) as unknown as Awaited<void>
   }
 
   #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {

@@ -3,6 +3,7 @@ import { lengthError } from './collectives/messages.js'
 import { elementTypeName, VALUE } from './element-type.js'
 import { OneStep } from './one-step.js'
 import type { Postings } from './postings.js'
+import { namedLength, namedType, namesOf, Pulls } from './pulls.js'
 import type { Awaited, Exchange, Schedule, Watched } from './schedule.js'
 
 /** A collective in which every rank hears of every other: says on the board, if there is one, that this rank's part goes by messages. */
@@ -25,12 +26,17 @@ export function saidToGoByMessages<T>(
 
 /** What a rank posts whose part of the collective goes by messages. */
 export const BY_MESSAGES = -1
+/** What a rank posts whose part lies in memory that it names, for others to read: see pulls.ts. */
+const IN_MEMORY = -2
 
 /** One rank's part of a collective by postings. */
 export interface PostedPlan<T> {
   readonly collective: string
-  /** The memory that it posts, or that its part goes by messages; null when it posts nothing. */
-  readonly own: Uint8Array | typeof BY_MESSAGES | null
+  /**
+   * The memory that it posts; or the memory, in pieces, that others read where it lies; or that its part goes by messages; null when
+   * it posts nothing.
+   */
+  readonly own: Uint8Array | readonly Uint8Array[] | typeof BY_MESSAGES | null
   /** The type of elements that it posts and expects; VALUE where it has no memory. */
   readonly type: number
   /** The ranks whose postings it reads. */
@@ -39,6 +45,8 @@ export interface PostedPlan<T> {
   readonly byteLengths: readonly number[]
   /** Called when all of them are there and fit: takes what is in them. */
   readonly take: (number: number) => T
+  /** What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies. */
+  readonly pull?: (pulls: Pulls) => Schedule<T>
   /** The same by messages, for where a part is too long to be posted. */
   readonly byMessages: () => Schedule<T>
 }
@@ -58,12 +66,17 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
   readonly #collective: string
   readonly #own: Uint8Array | typeof BY_MESSAGES | null
+  /** What it posts names memory. */
+  readonly #isNamed: boolean
+  readonly #pull: ((pulls: Pulls) => Schedule<T>) | null
   readonly #type: number
   readonly #sources: readonly number[]
   readonly #byteLengths: readonly number[]
   readonly #take: (number: number) => T
   readonly #make: () => Schedule<T>
   #number = 0
+  /** What it posts this time says that it goes by messages. */
+  #isByMessages = false
   #isPosted = false
   /** Postings that are there: so many of the plan's sources. */
   #found = 0
@@ -75,7 +88,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#exchange = exchange
     this.#postings = postings
     this.#collective = plan.collective
-    this.#own = plan.own
+    this.#isNamed = Array.isArray(plan.own)
+    this.#own = Array.isArray(plan.own)
+      ? (namesOf(postings.remote, plan.type, plan.own as readonly Uint8Array[]) ?? BY_MESSAGES)
+      : (plan.own as Uint8Array | typeof BY_MESSAGES | null)
+    this.#pull = plan.pull ?? null
     this.#type = plan.type
     this.#sources = plan.sources
     this.#byteLengths = plan.byteLengths
@@ -88,6 +105,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#number = this.#postings.take()
     this.error = undefined
     this.#found = 0
+    this.#isByMessages = this.#own === BY_MESSAGES || (this.#isNamed && !this.#postings.reachesMemory)
     this.#isPosted = this.#own === null
     if (this.#isPosted) this.#postings.passOver(this.#number)
     else this.#post()
@@ -111,16 +129,30 @@ export class PostedStep<T> implements Schedule<T>, Watched {
    * @throws what the collective fails with.
    */
   conclude(): Schedule<T> | null {
+    let isPulling = false
     try {
       // a rank that has given the collective up may have posted before: its others fail all the same
       const why = this.error ?? this.#exchange.whyHopeless(this.#exchange.rank)
       if (why != null) throw why
       if (this.#goesByMessages()) return this.#byMessages()
       for (let i = 0; i < this.#sources.length; i++) this.#check(this.#sources[i]!, this.#byteLengths[i]!)
+      if (this.#pull !== null) {
+        isPulling = true
+        return this.#pulling(this.#pull)
+      }
       this.result = this.#take(this.#number)
       return null
     } finally {
-      this.#postings.done(this.#number)
+      if (!isPulling) this.#postings.done(this.#number)
+    }
+  }
+
+  *#pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
+    const number = this.#number
+    try {
+      return yield* pull(new Pulls(this.#exchange, this.#postings, number))
+    } finally {
+      this.#postings.done(number)
     }
   }
 
@@ -137,8 +169,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #post(): boolean {
     const own = this.#own
     if (!this.#postings.hasRoom(this.#number)) return false
-    if (own === BY_MESSAGES) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
-    else this.#postings.post(this.#number, this.#type, own!)
+    if (this.#isByMessages) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
+    else this.#postings.post(this.#number, this.#isNamed ? IN_MEMORY : this.#type, own as Uint8Array)
     this.#isPosted = true
     return true
   }
@@ -153,7 +185,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #goesByMessages(): boolean {
     const own = this.#own
     const number = this.#number
-    if (own === BY_MESSAGES) return true
+    if (this.#isByMessages) return true
     const sources = this.#sources
     const { channel } = this.#postings
     let others = 0
@@ -173,10 +205,15 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   #check(source: number, expected: number): void {
     const { channel } = this.#postings
-    const theirs = channel.kindOf(source, this.#number)
-    if (theirs !== this.#type) throw typeError(source, theirs, this.#type)
-    const byteLength = channel.byteLengthOf(source, this.#number)
-    if (byteLength !== expected) throw lengthError(this.#collective, source, byteLength, expected)
+    const kind = channel.kindOf(source, this.#number)
+    const isNamed = kind === IN_MEMORY
+    const type = isNamed ? namedType(this.#postings, source, this.#number) : kind
+    if (type !== this.#type) throw typeError(source, type, this.#type)
+    const byteLength = isNamed
+      ? namedLength(this.#postings, source, this.#number)
+      : channel.byteLengthOf(source, this.#number)
+    if (byteLength !== expected || isNamed !== (this.#pull !== null))
+      throw lengthError(this.#collective, source, byteLength, expected)
   }
 
   // --- as a generator, for those who run any schedule

@@ -1,4 +1,4 @@
-import type { Board, BoardChannel } from '@onecopy/transport'
+import type { Board, BoardChannel, RemoteMemory } from '@onecopy/transport'
 import { goesDirectly } from './collectives/choose.js'
 import { firstUseOf } from './context-table.js'
 import type { Job } from './job.js'
@@ -14,6 +14,9 @@ const STALE = 2 ** 30
 export class Postings {
   readonly channel: BoardChannel
   readonly board: Board
+  /** The memory of the other members, as far as they let it be read; null where there is no such thing. */
+  readonly remote: RemoteMemory | null
+  readonly #boardWords: Int32Array
   readonly #engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
   readonly #members: readonly number[]
   #taken = 0
@@ -32,11 +35,15 @@ export class Postings {
   constructor(
     board: Board,
     channel: BoardChannel,
+    remote: RemoteMemory | null,
     engine: Pick<ProgressEngine, 'endOf' | 'messenger'>,
     members: readonly number[],
     first = 0,
   ) {
     this.board = board
+    this.remote = remote
+    const { buffer, byteOffset, byteLength } = board.bytes
+    this.#boardWords = new Int32Array(buffer, byteOffset, byteLength >> 2)
     this.channel = channel
     this.#engine = engine
     this.#members = members
@@ -44,6 +51,28 @@ export class Postings {
     this.#doneUpTo = first
     this.#roomUpTo = (first + board.slots) | 0
     this.#posted = new Int32Array(board.slots).fill(first)
+  }
+
+  /** Whether this rank may read the memory of all other members, as far as it knows. */
+  get reachesMemory(): boolean {
+    if (this.remote === null) return false
+    for (let member = 0; member < this.#members.length; member++) {
+      const world = this.#members[member]!
+      if (world !== this.#engine.messenger.rank && !this.remote.canRead(world)) return false
+    }
+    return true
+  }
+
+  /** Fills `into` from a member's memory. @throws OnecopyError as RemoteMemory.read. */
+  read(member: number, words: Int32Array, offset: number, into: Uint8Array): void {
+    const world = this.#members[member]!
+    this.remote!.read(world, words, 0, offset, into, 0, into.byteLength)
+    this.#engine.messenger.link(world).bytesSingleCopy += into.byteLength
+  }
+
+  /** A posting's int32 at `index`: somebody else's writing. */
+  wordOf(member: number, number: number, index: number): number {
+    return this.#boardWords[this.channel.offsetOf(member, number) / 4 + index]!
   }
 
   /** Whether so much can be posted. */
@@ -136,5 +165,5 @@ export function postingsOf(job: Job, context: number, members: readonly number[]
   if (transports.size !== 1 || transport === undefined || index < 0) return null
   const { board } = transport
   if (board === null || index >= board.channels) return null
-  return new Postings(board, board.channel(index, members), engine, members)
+  return new Postings(board, board.channel(index, members), transport.remoteMemory, engine, members)
 }

@@ -352,7 +352,7 @@ describe('collectives by postings', () => {
     for (const [channel, first] of [2 ** 31 - 5, -5, -1 - 2 * SLOTS].entries()) {
       const ends = [0, 1].map((rank) => {
         const board = network.transport(rank).board!
-        return new Postings(board, board.channel(channel, [0, 1]), engineOf(rank), [0, 1], first | 0)
+        return new Postings(board, board.channel(channel, [0, 1]), null, engineOf(rank), [0, 1], first | 0)
       })
       for (const end of ends) end.channel.done(first | 0)
       const [writer, reader] = ends as [Postings, Postings]
@@ -376,7 +376,7 @@ describe('collectives by postings', () => {
       BoardChannel,
     ]
     old.post(3, 0, Uint8Array.of(1))
-    const again = new Postings(board, old, engineOf(0), [0, 1], 3)
+    const again = new Postings(board, old, null, engineOf(0), [0, 1], 3)
     again.passOver((3 + 2 ** 30) | 0)
     assert.equal(peer.has(0, 3), false)
   })

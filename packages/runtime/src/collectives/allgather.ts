@@ -3,10 +3,11 @@ import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
 import { PostedArrays } from '../posted-arrays.js'
 import { PostedStep, saidToGoByMessages } from '../posted-step.js'
+import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
-import { allgatherAlgorithm, allgathersDirectly, goesDirectly } from './choose.js'
+import { allgatherAlgorithm, allgathersDirectly, goesDirectly, pullsParts } from './choose.js'
 import { expectExactly, othersThan } from './messages.js'
 
 /** How `allgatherInto` divides `recv`; the same on every rank. */
@@ -60,15 +61,19 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
   const { postings, rank, size } = exchange
   const byMessages = () => blocksByMessages(exchange, own, blocks)
   const { total } = blocks
-  if (postings === null || !postings.fits(blocks.byteLength(rank))) {
+  const each = blocks.byteLength(rank)
+  const isPosted = postings?.fits(each) === true
+  // blocks of several lengths: some may be short enough to be posted, and then all go by messages
+  if (postings === null || !(isPosted || (blocks.even && pullsParts(each)))) {
     return saidToGoByMessages(exchange, 'allgatherInto', byMessages)
   }
   const places = Array.from({ length: size }, (_, source) => blocks.of(source))
-  const arrays = places.map((place) => new PostedArrays(postings, UINT8, place.length))
+  const arrays = isPosted ? places.map((place) => new PostedArrays(postings, UINT8, place.length)) : []
+  const outgoing = own ?? places[rank]!
   const sources = othersThan(rank, size)
   return new PostedStep(exchange, postings, {
     collective: 'allgatherInto',
-    own: own ?? places[rank]!,
+    own: isPosted ? outgoing : [outgoing],
     type: pieceTypeOf(UINT8, total),
     sources,
     byteLengths: sources.map((source) => places[source]!.length),
@@ -76,8 +81,28 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
       for (const source of sources) arrays[source]!.copy(source, number, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
+    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, own, byMessages) }),
     byMessages,
   })
+}
+
+/** Every rank reads every other's block, its right neighbour's first. If one may not, all go by messages. */
+function* blocksPulled(
+  exchange: Exchange,
+  pulls: Pulls,
+  places: readonly Uint8Array[],
+  own: Uint8Array | null,
+  byMessages: () => Schedule<void>,
+): Schedule<void> {
+  const { rank, size } = exchange
+  for (let step = 1; step < size; step++) {
+    const source = (rank + step) % size
+    pulls.read(source, 0, 0, places[source]!)
+  }
+  const isWell = yield* pulls.tell(0)
+  if (own !== null) places[rank]!.set(own)
+  const ill = yield* pulls.told(othersThan(rank, size), 0)
+  if (!isWell || ill.length > 0) yield* byMessages()
 }
 
 function blocksByMessages(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): Schedule<void> {

@@ -9,10 +9,11 @@ import { blocksDirectly, blocksToAll } from './allgather.js'
 import { checkContribution, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
-import { allreducesDirectly, reducesInPieces } from './choose.js'
+import { allreducesDirectly, pullsReduction, reducesInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
+import { pulledReduction } from './pulled-reduction.js'
 
 /**
  * Combines one value of every rank, in rank order, and gives every rank the result: the same bits everywhere. Typed arrays
@@ -58,8 +59,15 @@ function reduction(
   const { postings, rank, size } = exchange
   const byMessages = () => reductionByMessages(exchange, collective, op, own, recv)
   // an operation on whole arrays is the user's, who may change what it is given
-  if (postings === null || !op.elementwise || !postings.fits(recv.byteLength)) {
+  if (
+    postings === null ||
+    !op.elementwise ||
+    !(postings.fits(recv.byteLength) || pullsReduction(recv.byteLength, size, false))
+  ) {
     return saidToGoByMessages(exchange, collective, byMessages)
+  }
+  if (!postings.fits(recv.byteLength)) {
+    return pulledReduction(exchange, postings, { collective, op, own, recv, root: null, byMessages })
   }
   const type = itemTypeOf(recv)
   const arrays = new PostedArrays(postings, type, recv.byteLength)

@@ -3,10 +3,11 @@ import { allocate, bytesOf, bytesPerElement, elementTypeName, UINT8 } from '../e
 import { OneStep } from '../one-step.js'
 import { PostedArrays } from '../posted-arrays.js'
 import { PostedStep, saidToGoByMessages } from '../posted-step.js'
+import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
 import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
-import { ALLTOALL_PEERS_MAX, goesDirectly } from './choose.js'
+import { ALLTOALL_PEERS_MAX, goesDirectly, pullsParts } from './choose.js'
 import { type ElementKind, elementTypesOf } from './element-kinds.js'
 import { expectExactly, othersThan } from './messages.js'
 
@@ -104,17 +105,20 @@ function exchanged(
     layout.recvTypes === undefined &&
     sending.blocks.even &&
     receiving.blocks.even
-  if (postings === null || !isEven || !postings.fits(bytes.length)) {
+  const each = bytes.length / size
+  const isPosted = postings?.fits(bytes.length) === true
+  // in place, what others read would be overwritten
+  const isPulled = !isPosted && sending !== receiving && pullsParts(each)
+  if (postings === null || !isEven || !(isPosted || isPulled)) {
     return saidToGoByMessages(exchange, 'alltoallInto', byMessages)
   }
-  const each = bytes.length / size
-  const arrays = new PostedArrays(postings, UINT8, each, rank * each)
+  const arrays = new PostedArrays(postings, UINT8, isPosted ? each : 0, isPosted ? rank * each : 0)
   const places = Array.from({ length: size }, (_, source) => receiving.blocks.of(source))
   const own = sending.blocks.of(rank)
   const sources = othersThan(rank, size)
   return new PostedStep(exchange, postings, {
     collective: 'alltoallInto',
-    own: bytes,
+    own: isPosted ? bytes : [bytes],
     type: UINT8,
     sources,
     byteLengths: sources.map(() => bytes.length),
@@ -122,8 +126,28 @@ function exchanged(
       for (const source of sources) arrays.copy(source, number, places[source]!)
       if (sending !== receiving) places[rank]!.set(own)
     },
+    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, own, byMessages) }),
     byMessages,
   })
+}
+
+/** Every rank reads its block of every other's memory, its right neighbour's first. If one may not, all go by messages. */
+function* blocksPulled(
+  exchange: Exchange,
+  pulls: Pulls,
+  places: readonly Uint8Array[],
+  own: Uint8Array,
+  byMessages: () => Schedule<void>,
+): Schedule<void> {
+  const { rank, size } = exchange
+  for (let step = 1; step < size; step++) {
+    const source = (rank + step) % size
+    pulls.read(source, 0, rank * own.length, places[source]!)
+  }
+  const isWell = yield* pulls.tell(0)
+  places[rank]!.set(own)
+  const ill = yield* pulls.told(othersThan(rank, size), 0)
+  if (!isWell || ill.length > 0) yield* byMessages()
 }
 
 /** One side of an exchange: its blocks, and what the elements of each are. */

@@ -2,10 +2,11 @@ import { UINT8, VALUE } from '../element-type.js'
 import { OneStep } from '../one-step.js'
 import { PostedArrays } from '../posted-arrays.js'
 import { BY_MESSAGES, PostedStep } from '../posted-step.js'
+import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
-import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly } from './choose.js'
-import { expectExactly, expectPreamble, preamble } from './messages.js'
+import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly, pullsBroadcast } from './choose.js'
+import { expectExactly, expectPreamble, othersThan, preamble } from './messages.js'
 
 /**
  * Gives the root's value to every rank. The root gets `data` itself back, everyone else a copy; `data` is ignored there.
@@ -45,16 +46,19 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   const byMessages = () => bytesByMessages(exchange, bytes, root)
   if (postings === null) return byMessages()
   const isRoot = rank === root
-  const arrays = new PostedArrays(postings, UINT8, bytes.length)
+  const isPosted = postings.fits(bytes.length)
+  const isPulled = !isPosted && pullsBroadcast(bytes.length, exchange.size)
+  const arrays = new PostedArrays(postings, UINT8, isPosted ? bytes.length : 0)
   return new PostedStep(exchange, postings, {
     collective: 'bcastInto',
-    own: isRoot ? (postings.fits(bytes.length) ? bytes : BY_MESSAGES) : null,
+    own: isRoot ? (isPosted ? bytes : isPulled ? [bytes] : BY_MESSAGES) : null,
     type: UINT8,
     sources: isRoot ? [] : [root],
     byteLengths: [bytes.length],
     take: (number) => {
       if (!isRoot) arrays.copy(root, number, bytes)
     },
+    ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, bytes, root) } : {}),
     byMessages,
   })
 }
@@ -64,6 +68,21 @@ function bytesByMessages(exchange: Exchange, bytes: Uint8Array, root: number): S
   return broadcastsInChain(bytes.length, exchange.size)
     ? bytesDownChain(exchange, bytes, root)
     : bytesDownTree(exchange, bytes, root)
+}
+
+/** Every rank reads the root's memory; who may not gets a message. */
+function* bytesPulled(exchange: Exchange, pulls: Pulls, bytes: Uint8Array, root: number): Schedule<void> {
+  const { rank, size } = exchange
+  if (rank === root) {
+    const ill = yield* pulls.told(othersThan(root, size), 0)
+    if (ill.length > 0) yield ill.map((other) => exchange.sendBytes(bytes, other))
+    return
+  }
+  pulls.read(root, 0, 0, bytes)
+  if (yield* pulls.tell(0)) return
+  const receive = exchange.receiveBytes(bytes, root)
+  yield receive
+  expectExactly('bcastInto', receive, bytes.length)
 }
 
 function* valueDownTree(exchange: Exchange, data: unknown, root: number): Schedule<unknown> {

@@ -8,10 +8,11 @@ import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { combinesAtRoot, reducesToRootInPieces } from './choose.js'
+import { combinesAtRoot, pullsReduction, reducesToRootInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
+import { pulledReduction } from './pulled-reduction.js'
 
 /**
  * Combines one value of every rank, in rank order, and gives the root the result; undefined elsewhere. Typed arrays are
@@ -85,6 +86,9 @@ function reduction(
   const { byteLength } = own
   // an operation on whole arrays is the user's, who may change what it is given
   const isPosted = op.elementwise && postings.fits(byteLength)
+  if (op.elementwise && !isPosted && pullsReduction(byteLength, size, true)) {
+    return pulledReduction(exchange, postings, { collective, op, own, recv, root, byMessages })
+  }
   if (recv === null) {
     return new PostedStep(exchange, postings, {
       collective,

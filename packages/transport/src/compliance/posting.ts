@@ -1,4 +1,4 @@
-import type { Board, BoardChannel } from '../board/board.js'
+import { type Board, type BoardChannel, NOT_TOLD, TOLD_ILL, TOLD_WELL } from '../board/board.js'
 import type { Area } from './area.js'
 import { same, sameBytes, sure } from './expect.js'
 import { pattern, type Stage } from './stage.js'
@@ -81,6 +81,56 @@ export const posting: Area = {
           if (number > lag) reader.done(number - lag)
           sure(writer.doneBy(1) <= Math.max(0, number - lag), `the reader is said to be done with ${writer.doneBy(1)}`)
         }
+      },
+      ['board'],
+    )
+
+    test(
+      'tells the stages of a number, posted or not, and keeps them apart',
+      (stage) => {
+        const group = [0, 1, 2]
+        const ends = group.map((rank) => boardOf(stage, rank).channel(0, group)) as [
+          BoardChannel,
+          BoardChannel,
+          BoardChannel,
+        ]
+        const { slots } = boardOf(stage, 0)
+        for (let number = 1; number <= 3 * slots; number++) {
+          for (const at of [0, 1]) {
+            for (const end of ends) {
+              for (const member of [0, 1, 2])
+                same(end.told(member, number, at), NOT_TOLD, `stage ${at} before it is over`)
+            }
+            if (number % 2 === 0) ends[0].post(number, KIND, pattern(100, number))
+            ends[0].tell(number, at, number % 3 !== 0)
+            ends[2].tell(number, at, number % 3 === 0)
+            for (const end of ends) {
+              same(end.told(0, number, at), number % 3 !== 0 ? TOLD_WELL : TOLD_ILL, `stage ${at} of member 0`)
+              same(end.told(1, number, at), NOT_TOLD, `stage ${at} of member 1`)
+              same(end.told(2, number, at), number % 3 === 0 ? TOLD_WELL : TOLD_ILL, `stage ${at} of member 2`)
+            }
+            ends[1].tell(number, at, true)
+          }
+          if (number % 2 === 0) expectPosting(stage, 2, ends[2], 0, number, pattern(100, number))
+          for (const end of ends) end.done(number)
+        }
+      },
+      ['board'],
+    )
+
+    test(
+      'to tell wakes the members that sleep',
+      async (stage) => {
+        const group = [0, 1]
+        const [sleeper, teller] = group.map((rank) => boardOf(stage, rank).channel(0, group)) as [
+          BoardChannel,
+          BoardChannel,
+        ]
+        let wakes = 0
+        await armed(stage, 0, () => wakes++)
+        teller.tell(1, 1, false)
+        await stage.until('the wake-up', () => wakes > 0, [1, 2, 3])
+        same(sleeper.told(1, 1, 1), TOLD_ILL, 'what was told')
       },
       ['board'],
     )

@@ -62,6 +62,21 @@ class NeverSaysThatItIsDone extends OtherBoard {
   }
 }
 
+class AlwaysTellsWell extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { tell: (number, stage) => channel.tell(number, stage, true) })
+  }
+}
+
+class HasOneStageOnly extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, {
+      tell: (number, _stage, isWell) => channel.tell(number, 0, isWell),
+      told: (member, number) => channel.told(member, number, 0),
+    })
+  }
+}
+
 class HasOneChannelOnly extends PassThrough {
   override get board(): Board | null {
     const inner = this.inner.board
@@ -109,6 +124,8 @@ export const BOARD_MUTANTS: readonly {
   { mutant: CutsPostings, foundBy: /length/ },
   { mutant: ForgetsKinds, foundBy: /kind/ },
   { mutant: NeverSaysThatItIsDone, foundBy: /has no room|done/ },
+  { mutant: AlwaysTellsWell, foundBy: /stage/ },
+  { mutant: HasOneStageOnly, foundBy: /stage/ },
   { mutant: HasOneChannelOnly, foundBy: /another channel|already|RangeError/ },
   { mutant: SleepsThroughPostings, foundBy: /waited for/ },
 ]

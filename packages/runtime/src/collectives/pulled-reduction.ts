@@ -1,0 +1,106 @@
+import { bytesOf } from '../element-type.js'
+import type { Operation } from '../operation.js'
+import { PostedStep } from '../posted-step.js'
+import type { Postings } from '../postings.js'
+import type { Pulls } from '../pulls.js'
+import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
+import { copyInto, itemTypeOf, type TypedArray } from './arrays.js'
+import { expectExactly, othersThan } from './messages.js'
+import { Pieces } from './pieces.js'
+
+/** One rank's part of a reduction. */
+export interface Reduction {
+  readonly collective: string
+  readonly op: Operation
+  readonly own: TypedArray
+  /** Where the result goes; null on ranks that get none. May be `own`. */
+  readonly recv: TypedArray | null
+  /** Who gets the result; null when all do. */
+  readonly root: number | null
+  readonly byMessages: () => Schedule<void>
+}
+
+/** The regions that each rank names. */
+const OWN = 0
+const PIECE = 1
+/** The stages that ranks tell each other. */
+const COMBINED = 0
+const COLLECTED = 1
+
+/**
+ * Reduces an array that lies in every rank's memory, in a piece per rank: each rank reads its piece of all others and combines them in
+ * rank order, and then whoever gets the result reads the finished pieces. So every CPU copies and combines, each byte is read once by
+ * one rank, and the ranks meet three times.
+ */
+export function pulledReduction(exchange: Exchange, postings: Postings, reduction: Reduction): Schedule<void> {
+  const { collective, op, own, recv } = reduction
+  const { rank, size } = exchange
+  const pieces = new Pieces(own.length, op.itemLength, size)
+  const mine = pieces.of(own, rank)
+  // until all have read, nothing may be written to what they read
+  const isFree = recv !== null && recv !== own
+  const aside = exchange.aside(own, (isFree ? size - 1 : size) * mine.length)
+  const parts = othersThan(rank, size).map((_, index) => aside.subarray(index * mine.length, (index + 1) * mine.length))
+  const out = isFree ? pieces.of(recv, rank) : aside.subarray((size - 1) * mine.length)
+  const others = othersThan(rank, size)
+  return new PostedStep(exchange, postings, {
+    collective,
+    own: [bytesOf(own), bytesOf(out)],
+    type: itemTypeOf(own),
+    sources: others,
+    byteLengths: new Array(size - 1).fill(own.byteLength),
+    take: () => undefined,
+    pull: (pulls) => inPieces(exchange, pulls, reduction, pieces, parts, out),
+    byMessages: reduction.byMessages,
+  })
+}
+
+function* inPieces(
+  exchange: Exchange,
+  pulls: Pulls,
+  reduction: Reduction,
+  pieces: Pieces,
+  parts: readonly TypedArray[],
+  out: TypedArray,
+): Schedule<void> {
+  const { rank, size } = exchange
+  const { op, own, recv, root } = reduction
+  const mine = pieces.of(own, rank)
+  const others = othersThan(rank, size)
+  const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT
+  for (let step = 1; step < size; step++) {
+    const source = (rank + step) % size
+    pulls.read(source, OWN, offset, bytesOf(parts[others.indexOf(source)]!))
+  }
+  let partial = rank === 0 ? mine : parts[0]!
+  for (let source = 1; source < size; source++) {
+    op.combineInto(out, partial, source === rank ? mine : parts[others.indexOf(source)]!)
+    partial = out
+  }
+  const isWell = yield* pulls.tell(COMBINED)
+  const ill = yield* pulls.told(others, COMBINED)
+  if (!isWell || ill.length > 0) {
+    yield* reduction.byMessages()
+    return
+  }
+  const receivers = root === null ? others : rank === root ? [] : [root]
+  const waits: Awaited<unknown>[] = []
+  if (recv !== null) {
+    for (let step = 1; step < size; step++) {
+      const source = (rank + step) % size
+      pulls.read(source, PIECE, 0, bytesOf(pieces.of(recv, source)))
+    }
+    copyInto(pieces.of(recv, rank), out)
+    // who may not read any more gets the pieces by messages
+    if (!(yield* pulls.tell(COLLECTED))) {
+      for (const source of others) waits.push(exchange.receiveBytes(bytesOf(pieces.of(recv, source)), source))
+    }
+  }
+  const receives = waits.length
+  for (const other of yield* pulls.told(receivers, COLLECTED)) waits.push(exchange.sendBytes(bytesOf(out), other))
+  if (waits.length === 0) return
+  yield waits
+  for (let i = 0; i < receives; i++) {
+    expectExactly(reduction.collective, waits[i] as Arriving, pieces.length(others[i]!) * own.BYTES_PER_ELEMENT)
+  }
+}

@@ -1,0 +1,126 @@
+import { NOT_TOLD, OnecopyError, REGION_WORDS, type RemoteMemory, TOLD_ILL } from '@onecopy/transport'
+import type { Postings } from './postings.js'
+import { isExposable, isReadable } from './protocol.js'
+import type { Exchange, Schedule, Watched } from './schedule.js'
+
+// What a rank posts whose part lies in memory for the others to read, in int32 words:
+//
+//     type     of the elements
+//     then, for each region:  its length in bytes, its name (REGION_WORDS words)
+const TYPE_AT = 0
+const REGIONS_AT = 1
+const WORDS_PER_REGION = 1 + REGION_WORDS
+
+/** The posting that names `regions`; null where their memory cannot be named. */
+export function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Uint8Array | null {
+  if (!regions.every((region) => isExposable(remote, region))) return null
+  const words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
+  words[TYPE_AT] = type
+  regions.forEach((region, index) => {
+    const at = REGIONS_AT + index * WORDS_PER_REGION
+    words[at] = region.byteLength
+    remote!.expose(region, words, at + 1)
+  })
+  return new Uint8Array(words.buffer)
+}
+
+/** The type of elements that `source` has named in its posting. */
+export function namedType(postings: Postings, source: number, number: number): number {
+  return postings.wordOf(source, number, TYPE_AT)
+}
+
+/** The length in bytes of the first region that `source` has named. */
+export function namedLength(postings: Postings, source: number, number: number): number {
+  return postings.wordOf(source, number, REGIONS_AT)
+}
+
+/**
+ * One call in which ranks read each other's memory: the names are in the postings, each rank reads what it needs, and tells on the
+ * board that a stage of this is over, well or ill (single copy may be refused at any time, in one direction only). Nobody's memory is
+ * its own again before its readers have told.
+ */
+export class Pulls implements Watched {
+  error: unknown = undefined
+  readonly #exchange: Exchange
+  readonly #postings: Postings
+  readonly #number: number
+  readonly #words = new Int32Array(REGION_WORDS)
+  #isWell = true
+  #awaited: readonly number[] = []
+  #stage = 0
+  #found = 0
+
+  constructor(exchange: Exchange, postings: Postings, number: number) {
+    this.#exchange = exchange
+    this.#postings = postings
+    this.#number = number
+  }
+
+  /** Fills `into` from `offset` on of a region of `source`; false when this or an earlier read was refused. */
+  read(source: number, region: number, offset: number, into: Uint8Array): boolean {
+    const { remote } = this.#postings
+    if (!this.#isWell) return false
+    if (remote === null || !isReadable(remote, into)) {
+      this.#isWell = false
+      return false
+    }
+    const at = REGIONS_AT + region * WORDS_PER_REGION + 1
+    for (let i = 0; i < REGION_WORDS; i++) this.#words[i] = this.#postings.wordOf(source, this.#number, at + i)
+    try {
+      this.#postings.read(source, this.#words, offset, into)
+    } catch (error) {
+      if (!(error instanceof OnecopyError)) throw error
+      this.#isWell = false
+    }
+    return this.#isWell
+  }
+
+  /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
+  *tell(stage: number): Schedule<boolean> {
+    // a rank that has posted has room; for one that has not, this is the first word in its slot
+    if (!this.#postings.hasRoom(this.#number))
+      yield this.#exchange.watch(new Room(this.#exchange, this.#postings, this.#number))
+    this.#postings.channel.tell(this.#number, stage, this.#isWell)
+    return this.#isWell
+  }
+
+  /** Waits until `ranks` have told that they are over with a stage; gives those for whom it went ill. */
+  *told(ranks: readonly number[], stage: number): Schedule<readonly number[]> {
+    this.#awaited = ranks
+    this.#stage = stage
+    this.#found = 0
+    if (!this.done) yield this.#exchange.watch(this)
+    return ranks.filter((rank) => this.#postings.channel.told(rank, this.#number, stage) === TOLD_ILL)
+  }
+
+  get done(): boolean {
+    const { channel } = this.#postings
+    for (; this.#found < this.#awaited.length; this.#found++) {
+      const rank = this.#awaited[this.#found]!
+      if (channel.told(rank, this.#number, this.#stage) !== NOT_TOLD) continue
+      this.error = this.#exchange.whyHopeless(rank) ?? undefined
+      return this.error !== undefined
+    }
+    return true
+  }
+}
+
+/** Room for a posting, as something to wait for. */
+class Room implements Watched {
+  error: unknown = undefined
+  readonly #exchange: Exchange
+  readonly #postings: Postings
+  readonly #number: number
+
+  constructor(exchange: Exchange, postings: Postings, number: number) {
+    this.#exchange = exchange
+    this.#postings = postings
+    this.#number = number
+  }
+
+  get done(): boolean {
+    if (this.#postings.hasRoom(this.#number)) return true
+    this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
+    return this.error !== undefined
+  }
+}

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict'
+import type { Communicator } from '../src/communicator.js'
+import { IN_PLACE } from '../src/constants.js'
+import { Operation, SUM } from '../src/operation.js'
+import { within } from './support/deadline.js'
+import { Guarded } from './support/guarded.js'
+import { type SimulatedJobOptions, simulate } from './support/simulated-job.js'
+
+const SIZES = [2, 3, 4]
+const KiB = 1024
+/** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
+const LENGTHS = [16, 128, 512, 1024].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
+/** Shows the order. */
+const LAST = Operation.create((_a: number, b: number) => b)
+
+function data(rank: number, length: number): Float64Array {
+  const array = new Float64Array(length)
+  for (let i = 0; i < length; i++) array[i] = (rank + 1) * ((i % 1009) + 1)
+  return array
+}
+
+function combined(size: number, length: number, combine: (a: number, b: number) => number): Float64Array {
+  const result = data(0, length)
+  for (let rank = 1; rank < size; rank++) {
+    const other = data(rank, length)
+    for (let i = 0; i < length; i++) result[i] = combine(result[i]!, other[i]!)
+  }
+  return result
+}
+
+function same(actual: Float64Array, wanted: Float64Array, what: string): void {
+  const [a, b] = [actual, wanted].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength))
+  assert.ok(actual.length === wanted.length && a!.equals(b!), what)
+}
+
+/** Every collective that may read the others' memory, once for each way to give it memory; says what goes wrong. */
+async function all(world: Communicator, byteLength: number): Promise<void> {
+  const { rank, size } = world
+  const length = byteLength / 8
+  const own = data(rank, length)
+  const root = size - 1
+  const what = `${byteLength} bytes, rank ${rank} of ${size}`
+  const result = new Guarded(Float64Array, length)
+  if (rank === root) result.view.set(own)
+  await world.bcastInto(result.view, root)
+  same(result.view, data(root, length), `bcast of ${what}`)
+
+  for (const [op, combine] of [
+    [SUM, (a: number, b: number) => a + b],
+    [LAST, (_a: number, b: number) => b],
+  ] as const) {
+    const wanted = combined(size, length, combine)
+    result.view.fill(-1)
+    await world.allreduceInto(own, result.view, op)
+    same(result.view, wanted, `allreduce of ${what}`)
+    result.view.set(own)
+    await world.allreduceInto(IN_PLACE, result.view, op)
+    same(result.view, wanted, `allreduce in place of ${what}`)
+    result.view.fill(-1)
+    await world.reduceInto(own, rank === root ? result.view : null, op, root)
+    if (rank === root) same(result.view, wanted, `reduce of ${what}`)
+    result.view.set(own)
+    await world.reduceInto(rank === root ? IN_PLACE : own, rank === root ? result.view : null, op, root)
+    if (rank === root) same(result.view, wanted, `reduce in place of ${what}`)
+  }
+  same(own, data(rank, length), `what was given of ${what}`)
+  result.check()
+
+  const gathered = new Guarded(Float64Array, length * size)
+  await world.allgatherInto(own, gathered.view)
+  const everything = new Float64Array(length * size)
+  for (let source = 0; source < size; source++) everything.set(data(source, length), source * length)
+  same(gathered.view, everything, `allgather of ${what}`)
+  gathered.view.fill(0)
+  gathered.view.set(own, rank * length)
+  await world.allgatherInto(IN_PLACE, gathered.view)
+  same(gathered.view, everything, `allgather in place of ${what}`)
+
+  const outgoing = new Float64Array(length * size)
+  const incoming = new Float64Array(length * size)
+  for (let other = 0; other < size; other++) {
+    outgoing.set(data(rank + 5 * other, length), other * length)
+    incoming.set(data(other + 5 * rank, length), other * length)
+  }
+  await world.alltoallInto(outgoing, gathered.view)
+  same(gathered.view, incoming, `alltoall of ${what}`)
+  gathered.view.set(outgoing)
+  await world.alltoallInto(IN_PLACE, gathered.view)
+  same(gathered.view, incoming, `alltoall in place of ${what}`)
+  gathered.check()
+}
+
+function turns(count = 20): Promise<void> {
+  return new Promise((resolve) => {
+    const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
+    turn(count)
+  })
+}
+
+describe('collectives that read the others’ memory', () => {
+  for (const size of SIZES) {
+    it(`are right around every threshold, on ${size} ranks`, async () => {
+      for (const length of LENGTHS) await simulate(size, {}, (world) => all(world, length))
+    })
+  }
+
+  it('do read it, and send no message', async () => {
+    await simulate(3, {}, async (world) => {
+      const before = world.statistics
+      await world.allgatherInto(new Float64Array(4000), new Float64Array(12_000))
+      await world.allreduceInto(new Float64Array(30_000), new Float64Array(30_000), SUM)
+      const { messages, bytesSingleCopy } = world.statistics
+      assert.equal(messages, before.messages)
+      assert.equal(bytesSingleCopy - before.bytesSingleCopy, 2 * 32_000 + 2 * 2 * 80_000)
+    })
+  })
+
+  const refusals: Record<string, SimulatedJobOptions> = {
+    'there is no such thing': { remoteMemory: false },
+    'it is refused to all': { remoteMemory: () => false },
+    'it is refused to one rank': { remoteMemory: (actor) => actor !== 1 },
+    'one rank’s is refused to all': { remoteMemory: (_actor, target) => target !== 1 },
+    'it may only be written to': { remoteMemory: (_actor, _target, operation) => operation === 'write' },
+  }
+  for (const [what, options] of Object.entries(refusals)) {
+    it(`are right where ${what}`, async () => {
+      for (const size of SIZES) {
+        for (const length of [16 * KiB + 8, 600 * KiB]) await simulate(size, options, (world) => all(world, length))
+      }
+    })
+  }
+
+  it('are right when reading is refused in the middle, whichever read it is', async () => {
+    // in which of a call's stages, and on which rank, is the number's affair
+    for (const size of SIZES) {
+      for (let call = 1; call <= 12; call++) {
+        const faults = (rank: number) => ({
+          seed: 1,
+          remoteMemory:
+            rank === call % size
+              ? [{ error: 'EPERM' as const, operation: 'read' as const, call, isPartial: true }]
+              : [],
+        })
+        await simulate(size, { faults }, async (world) => {
+          const { rank } = world
+          const length = 600 * KiB
+          const [own, result] = [data(rank, length / 8), data(rank, length / 8)]
+          const sum = combined(size, length / 8, (a, b) => a + b)
+          await world.allreduceInto(own, result, SUM)
+          same(result, sum, `allreduce, read ${call} refused`)
+          result.set(own)
+          await world.allreduceInto(IN_PLACE, result, SUM)
+          same(result, sum, `allreduce in place, read ${call} refused`)
+          result.set(own)
+          await world.reduceInto(rank === 0 ? IN_PLACE : own, rank === 0 ? result : null, SUM)
+          if (rank === 0) same(result, sum, `reduce in place, read ${call} refused`)
+          await world.bcastInto(own, 1)
+          same(own, data(1, length / 8), `bcast, read ${call} refused`)
+          const gathered = new Float64Array(size * 4000)
+          await world.allgatherInto(data(rank, 4000), gathered)
+          for (let source = 0; source < size; source++) {
+            same(gathered.subarray(source * 4000, (source + 1) * 4000), data(source, 4000), 'allgather')
+          }
+        })
+      }
+    }
+  })
+
+  it('go by messages when one read fails, and the next call reads again', async () => {
+    for (let call = 1; call <= 4; call++) {
+      const faults = (rank: number) => ({
+        seed: 1,
+        remoteMemory: rank === 1 ? [{ error: 'EFAULT' as const, operation: 'read' as const, call }] : [],
+      })
+      await simulate(3, { faults }, async (world) => {
+        const { rank } = world
+        for (let round = 0; round < 3; round++) {
+          const result = data(rank, 20_000)
+          await world.allreduceInto(IN_PLACE, result, SUM)
+          same(
+            result,
+            combined(3, 20_000, (a, b) => a + b),
+            `read ${call} failed, round ${round}`,
+          )
+        }
+      })
+    }
+  })
+
+  it('fail when ranks give other lengths or kinds, all too long to be posted', async () => {
+    const verbs: Record<string, (comm: Communicator, length: number, kind: 'f' | 'i') => PromiseLike<unknown>> = {
+      bcastInto: (comm, length) => comm.bcastInto(new Float64Array(length)),
+      allgatherInto: (comm, length) =>
+        comm.allgatherInto(new Float64Array(length), new Float64Array(length * comm.size)),
+      alltoallInto: (comm, length) =>
+        comm.alltoallInto(new Float64Array(length * comm.size), new Float64Array(length * comm.size)),
+      allreduceInto: (comm, length, kind) =>
+        kind === 'f'
+          ? comm.allreduceInto(new Float64Array(length), new Float64Array(length), SUM)
+          : comm.allreduceInto(new BigInt64Array(length), new BigInt64Array(length), SUM),
+      reduceInto: (comm, length, kind) =>
+        kind === 'f'
+          ? comm.reduceInto(new Float64Array(length), new Float64Array(length), SUM)
+          : comm.reduceInto(new BigInt64Array(length), new BigInt64Array(length), SUM),
+    }
+    for (const [verb, call] of Object.entries(verbs)) {
+      for (const size of SIZES) {
+        for (const odd of [0, size - 1]) {
+          for (const [length, other, kind] of [
+            [80_000, 80_008, 'f'],
+            [80_000, 3000, 'f'],
+            [3000, 80_000, 'f'],
+            [80_000, 80_000, 'i'],
+          ] as const) {
+            if (kind === 'i' && !verb.includes('reduce')) continue
+            const codes = await simulate(size, {}, async (world, rank) => {
+              const copy = await world.dup()
+              const given = rank === odd ? call(copy, other, kind) : call(copy, length, 'f')
+              const code = await within(Promise.resolve(given), `${verb} of ${size}`).then(
+                () => 'done',
+                (error: { code?: string }) => error.code ?? String(error),
+              )
+              assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), size)
+              return code
+            })
+            const what = `${verb}, ${size} ranks, rank ${odd} gives ${other} ${kind}: ${codes.join()}`
+            assert.ok(
+              codes.some((code) => code !== 'done'),
+              what,
+            )
+            for (const code of codes) assert.ok(/^done$|^ERR_(TRUNCATE|TYPE|COLLECTIVE)$/.test(code), what)
+          }
+        }
+      }
+    }
+  })
+
+  it('fail when a rank dies that others read from, or are read by', async () => {
+    for (const verb of ['allreduceInto', 'allgatherInto', 'bcastInto'] as const) {
+      await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
+        const long = new Float64Array(60_000)
+        const call = (): PromiseLike<unknown> => {
+          if (verb === 'bcastInto') return world.bcastInto(long, 0)
+          if (verb === 'allgatherInto') return world.allgatherInto(long.subarray(0, 20_000), new Float64Array(60_000))
+          return world.allreduceInto(long, new Float64Array(60_000), SUM)
+        }
+        if (rank === 2) {
+          // its part is announced, and then it is gone
+          if (verb !== 'bcastInto') void Promise.resolve(call()).catch(() => undefined)
+          job.kill(2)
+          return
+        }
+        const ended = await within(Promise.resolve(call()), verb).then(
+          () => 'done',
+          (error: { code?: string }) => error.code ?? String(error),
+        )
+        assert.ok(ended === 'ERR_PROC_FAILED' || (verb === 'bcastInto' && ended === 'done'), `${verb}: ${ended}`)
+      })
+    }
+  })
+
+  it('can be outstanding together, and given up', async () => {
+    await simulate(3, {}, async (world, rank) => {
+      const sums = Array.from({ length: 20 }, () => new Float64Array(20_000))
+      const calls = sums.map((sum, i) => world.allreduceInto(data(rank + i, 20_000), sum, SUM))
+      await turns(3 * rank)
+      for (const [i, call] of [...calls.entries()].reverse()) {
+        await call
+        assert.equal(
+          sums[i]![0],
+          [0, 1, 2].reduce((total, source) => total + source + i + 1, 0),
+        )
+      }
+      const copy = await world.dup()
+      const controller = new AbortController()
+      const signal = rank === 0 ? controller.signal : undefined
+      if (rank !== 1) {
+        const given = copy.allreduceInto(data(rank, 20_000), new Float64Array(20_000), SUM, { signal })
+        await turns()
+        if (rank === 0) controller.abort(new Error('enough'))
+        await assert.rejects(within(given, 'given up'))
+      }
+      assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 3)
+    })
+  })
+
+  it('let an operation that throws fail for all, and leave the communicator good', async () => {
+    const no = Operation.create(
+      () => {
+        throw new Error('no')
+      },
+      { commutative: true },
+    )
+    await simulate(3, {}, async (world, rank) => {
+      await assert.rejects(within(world.allreduceInto(data(rank, 20_000), new Float64Array(20_000), no), 'a sum'))
+      assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 3)
+    })
+  })
+})
