@@ -8,6 +8,9 @@ import type { RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
 import { failureOf, giveUpStep, receivesLeft } from './schedule-run.js'
 
+/** A rank that is always the last to come never waits, and has to see to everything else all the same: so often. */
+const CALLS_PER_TURN = 8
+
 /**
  * Runs a communicator's collectives for the blocking face: the caller's thread resumes the schedule itself, with no request
  * for the whole, no queue, and an exchange and records that serve again for the next call.
@@ -19,6 +22,8 @@ export class BlockingRun {
   readonly #wait = new StepWait()
   readonly #kept = new KeptSteps()
   #spare: CollectiveExchange | null = null
+  /** Calls that found all postings there. */
+  #unmoved = 0
 
   constructor(base: PointToPoint, context: number, postings: Postings | null) {
     this.#base = base
@@ -99,8 +104,20 @@ export class BlockingRun {
   }
 
   #runPosted(step: PostedStep<unknown>): unknown {
-    step.start()
-    if (!step.done) this.#base.engine.block(step)
+    const { engine } = this.#base
+    let begun: Schedule<unknown> | null
+    try {
+      step.start()
+      begun = step.begin()
+      if (begun === null) {
+        if (!step.done) engine.block(step)
+        else if (++this.#unmoved % CALLS_PER_TURN === 0) engine.turn()
+      }
+    } catch (error) {
+      step.abandon()
+      throw error
+    }
+    if (begun !== null) return this.#run(begun)
     const rest = step.conclude()
     return rest === null ? step.result : this.#run(rest)
   }

@@ -1,7 +1,9 @@
 import { copyInto, isTypedArray, itemTypeOf, newLike, type TypedArray } from './collectives/arrays.js'
 import { type BuiltInName, type ScalarRule, scalarKind, scalarRule } from './collectives/built-in-operations.js'
+import { combinesInVectors } from './collectives/choose.js'
 import { type Kernel, kernelFor } from './collectives/kernels.js'
-import { elementTypeName } from './element-type.js'
+import { type VectorAccumulator, vectorAccumulatorFor } from './collectives/vector-kernels.js'
+import { bytesOf, elementTypeName } from './element-type.js'
 
 /** What `Operation.create` is told about a function. */
 export interface OperationOptions {
@@ -32,6 +34,8 @@ export abstract class Operation {
   readonly commutative: boolean
   /** Whether typed arrays are combined element by element, so that an array may be cut anywhere between items. */
   readonly elementwise: boolean
+  /** Whether combining runs no code of the user's, which might throw, keep what it is given, or call a collective itself. */
+  abstract readonly isBuiltIn: boolean
   /** Array elements that belong together: 2 for MAXLOC and MINLOC ([value, index] interleaved), else 1. */
   readonly itemLength: number
 
@@ -88,15 +92,32 @@ export abstract class Operation {
   /** @internal `out[i] = combine(a[i], b[i])`; `out` may be `a` or `b`. The arrays are of one kind and length, and checked. */
   abstract combineInto(out: TypedArray, a: TypedArray, b: TypedArray): void
 
+  /**
+   * @internal `out[i] = combine(…combine(parts[0][i], parts[1][i])…, parts[n][i])`; `out` may be one of the first two. As
+   * {@link combineInto} otherwise.
+   */
+  combineAllInto(out: TypedArray, parts: readonly TypedArray[]): void {
+    this.combineInto(out, parts[0]!, parts[1]!)
+    for (let i = 2; i < parts.length; i++) this.combineInto(out, out, parts[i]!)
+  }
+
+  /** @internal Memory in which parts of such an array are combined where they lie; null where there is none for it. */
+  accumulatorFor(_array: TypedArray): VectorAccumulator | null {
+    return null
+  }
+
   /** @internal Whether two ranks' values may be combined at all; what differs, in words, or null. */
   abstract mismatch(mine: unknown, theirs: unknown): string | null
 }
 
 class BuiltInOperation extends Operation {
+  readonly isBuiltIn = true
   readonly #builtIn: BuiltInName
   readonly #scalar: ScalarRule
   /** By element type; a memo of pure functions, compiled when first needed because most programs need one or two. */
   readonly #kernels: (Kernel | null | undefined)[] = []
+  /** The same; between two calls nothing is in their memory that anybody reads. */
+  readonly #accumulators: (VectorAccumulator | null | undefined)[] = []
 
   constructor(name: BuiltInName) {
     super(name, true, true, name === 'MAXLOC' || name === 'MINLOC' ? 2 : 1)
@@ -135,6 +156,23 @@ class BuiltInOperation extends Operation {
     this.#kernelFor(out)!(out, a, b, out.length)
   }
 
+  override combineAllInto(out: TypedArray, parts: readonly TypedArray[]): void {
+    const accumulator =
+      parts.length > 2 && combinesInVectors(out.byteLength, out.BYTES_PER_ELEMENT) ? this.accumulatorFor(out) : null
+    if (accumulator === null || parts.length > accumulator.partsMax) super.combineAllInto(out, parts)
+    else accumulator.combineAll(bytesOf(out), parts.map(bytesOf))
+  }
+
+  override accumulatorFor(array: TypedArray): VectorAccumulator | null {
+    const type = itemTypeOf(array)
+    let accumulator = this.#accumulators[type]
+    if (accumulator === undefined) {
+      accumulator = vectorAccumulatorFor(this.#builtIn, type)
+      this.#accumulators[type] = accumulator
+    }
+    return accumulator
+  }
+
   override mismatch(mine: unknown, theirs: unknown): string | null {
     if (isTypedArray(mine) || isTypedArray(theirs)) return shapeMismatch(mine, theirs)
     const kind = scalarKind(mine)
@@ -154,6 +192,7 @@ class BuiltInOperation extends Operation {
 }
 
 class UserOperation extends Operation {
+  readonly isBuiltIn = false
   readonly #combine: (a: unknown, b: unknown) => unknown
 
   constructor(combine: (a: unknown, b: unknown) => unknown, options: OperationOptions) {

@@ -3,7 +3,8 @@ import { lengthError } from './collectives/messages.js'
 import { elementTypeName, VALUE } from './element-type.js'
 import { OneStep } from './one-step.js'
 import type { Postings } from './postings.js'
-import { namedLength, namedType, namesOf, Pulls } from './pulls.js'
+import { isExposable } from './protocol.js'
+import { Names, namedLength, namedType, Pulls } from './pulls.js'
 import type { Awaited, Exchange, Schedule, Watched } from './schedule.js'
 
 /** A collective in which every rank hears of every other: says on the board, if there is one, that this rank's part goes by messages. */
@@ -47,6 +48,11 @@ export interface PostedPlan<T> {
   readonly take: (number: number) => T
   /** What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies. */
   readonly pull?: (pulls: Pulls) => Schedule<T>
+  /**
+   * This rank, which posts nothing, expects its sources' parts by messages: it begins with those at once, and looks beside whether
+   * the others do the same. Waiting for their word first would be a context switch more.
+   */
+  readonly beginsByMessages?: boolean
   /** The same by messages, for where a part is too long to be posted. */
   readonly byMessages: () => Schedule<T>
 }
@@ -66,15 +72,19 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
   readonly #collective: string
   readonly #own: Uint8Array | typeof BY_MESSAGES | null
-  /** What it posts names memory. */
-  readonly #isNamed: boolean
+  /** What it posts names this memory; null when it posts something else. */
+  readonly #regions: readonly Uint8Array[] | null
+  #names: Names | null = null
   readonly #pull: ((pulls: Pulls) => Schedule<T>) | null
+  readonly #beginsByMessages: boolean
   readonly #type: number
   readonly #sources: readonly number[]
   readonly #byteLengths: readonly number[]
   readonly #take: (number: number) => T
   readonly #make: () => Schedule<T>
   #number = 0
+  /** It reads no posting of this number any more. */
+  #isOver = true
   /** What it posts this time says that it goes by messages. */
   #isByMessages = false
   #isPosted = false
@@ -88,11 +98,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#exchange = exchange
     this.#postings = postings
     this.#collective = plan.collective
-    this.#isNamed = Array.isArray(plan.own)
-    this.#own = Array.isArray(plan.own)
-      ? (namesOf(postings.remote, plan.type, plan.own as readonly Uint8Array[]) ?? BY_MESSAGES)
-      : (plan.own as Uint8Array | typeof BY_MESSAGES | null)
+    const { own } = plan
+    this.#regions = Array.isArray(own) && own.every((region) => isExposable(postings.remote, region)) ? own : null
+    this.#own = this.#regions !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.#pull = plan.pull ?? null
+    this.#beginsByMessages = plan.beginsByMessages === true
     this.#type = plan.type
     this.#sources = plan.sources
     this.#byteLengths = plan.byteLengths
@@ -105,7 +115,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#number = this.#postings.take()
     this.error = undefined
     this.#found = 0
-    this.#isByMessages = this.#own === BY_MESSAGES || (this.#isNamed && !this.#postings.reachesMemory)
+    this.#isOver = false
+    this.#isByMessages = this.#own === BY_MESSAGES || (this.#regions !== null && !this.#postings.reachesMemory)
     this.#isPosted = this.#own === null
     if (this.#isPosted) this.#postings.passOver(this.#number)
     else this.#post()
@@ -120,8 +131,53 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     for (; this.#found < sources.length; this.#found++) {
       const source = sources[this.#found]!
       if (!channel.has(source, number)) return this.#isHopeless(source)
+      if (this.#beginsByMessages && channel.kindOf(source, number) !== BY_MESSAGES) {
+        this.error = lengthError(
+          this.#collective,
+          source,
+          channel.byteLengthOf(source, number),
+          this.#byteLengths[this.#found]!,
+        )
+        return true
+      }
     }
     return true
+  }
+
+  get isDue(): boolean {
+    const { channel } = this.#postings
+    if (!this.#isPosted) return this.#postings.hasRoom(this.#number)
+    for (let i = this.#found; i < this.#sources.length; i++) {
+      if (!channel.has(this.#sources[i]!, this.#number)) return false
+    }
+    return true
+  }
+
+  cancel(): void {}
+
+  /** Gives the call up where it stands: its number must not stay open, or nobody would have room any more. */
+  abandon(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#names?.withdraw()
+    this.#names = null
+    this.#postings.done(this.#number)
+  }
+
+  /** What is to be run instead of waiting, if anything. */
+  begin(): Schedule<T> | null {
+    if (!this.#beginsByMessages) return null
+    const rest = this.#byMessages()
+    return rest instanceof OneStep ? this.#beside(rest) : null
+  }
+
+  *#beside(step: OneStep<T>): Schedule<T> {
+    try {
+      yield [...step.start(), this.#exchange.watch(this)]
+    } finally {
+      this.abandon()
+    }
+    return step.finish()
   }
 
   /**
@@ -143,16 +199,20 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       this.result = this.#take(this.#number)
       return null
     } finally {
-      if (!isPulling) this.#postings.done(this.#number)
+      if (!isPulling) this.abandon()
     }
   }
 
   *#pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
-    const number = this.#number
+    const pulls = new Pulls(this.#exchange, this.#postings, this.#number)
     try {
-      return yield* pull(new Pulls(this.#exchange, this.#postings, number))
+      return yield* pull(pulls)
+    } catch (error) {
+      // the caller gets its memory back, and somebody may still be about to read it
+      if (this.#names !== null) pulls.withdraw()
+      throw error
     } finally {
-      this.#postings.done(number)
+      this.abandon()
     }
   }
 
@@ -170,7 +230,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const own = this.#own
     if (!this.#postings.hasRoom(this.#number)) return false
     if (this.#isByMessages) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
-    else this.#postings.post(this.#number, this.#isNamed ? IN_MEMORY : this.#type, own as Uint8Array)
+    else if (this.#regions === null) this.#postings.post(this.#number, this.#type, own as Uint8Array)
+    else {
+      this.#names = new Names(this.#postings.remote!, this.#type, this.#regions)
+      this.#postings.post(this.#number, IN_MEMORY, this.#names.bytes)
+    }
     this.#isPosted = true
     return true
   }
@@ -233,11 +297,13 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   *#run(): Schedule<T> {
     this.start()
+    const begun = this.begin()
+    if (begun !== null) return yield* begun
     if (!this.done) {
       try {
         yield this.#exchange.watch(this)
       } catch (error) {
-        this.#postings.done(this.#number)
+        this.abandon()
         throw error
       }
     }

@@ -25,8 +25,9 @@ export class Postings {
   readonly #doneAbove = new Set<number>()
   #roomUpTo: number
   #wishes = false
-  /** By slot: the last number that this rank has posted in it. */
+  /** By slot: the last number that this rank has posted in it, and the last that it has told something of. */
   readonly #posted: Int32Array
+  readonly #told: Int32Array
 
   /**
    * @param members ranks of the job, as the communicator counts them.
@@ -51,9 +52,10 @@ export class Postings {
     this.#doneUpTo = first
     this.#roomUpTo = (first + board.slots) | 0
     this.#posted = new Int32Array(board.slots).fill(first)
+    this.#told = new Int32Array(board.slots).fill(first)
   }
 
-  /** Whether this rank may read the memory of all other members, as far as it knows. */
+  /** Whether this rank may read the memory of all other members, as far as it knows: then they most likely may read its own. */
   get reachesMemory(): boolean {
     if (this.remote === null) return false
     for (let member = 0; member < this.#members.length; member++) {
@@ -87,17 +89,22 @@ export class Postings {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    this.#posted[this.#slotOf(number)] = number
+    const slot = this.#slotOf(number)
+    if (isStale(number, this.#told[slot]!)) this.#forget(number)
+    this.#posted[slot] = number
     this.channel.post(number, kind, bytes)
   }
 
   /** This rank does not post `number`. Sees to it that what has long been in that slot is not taken for it, one day. */
   passOver(number: number): void {
     const slot = this.#slotOf(number)
-    const behind = (number - this.#posted[slot]!) | 0
-    if (behind >= 0 && behind < STALE) return
-    this.#posted[slot] = number
-    this.channel.forget(number)
+    if (isStale(number, this.#posted[slot]!) || isStale(number, this.#told[slot]!)) this.#forget(number)
+  }
+
+  /** Says more about `number`, which must have room. */
+  tell(number: number, stage: number, isWell: boolean): void {
+    this.#told[this.#slotOf(number)] = number
+    this.channel.tell(number, stage, isWell)
   }
 
   /** Whether posting `number` can be made. If not, this rank will be woken when it may be. */
@@ -140,14 +147,26 @@ export class Postings {
     return ((number - this.#roomUpTo) | 0) <= 0
   }
 
+  #forget(number: number): void {
+    const slot = this.#slotOf(number)
+    this.#posted[slot] = number
+    this.#told[slot] = number
+    this.channel.forget(number)
+  }
+
   #slotOf(number: number): number {
     return number & (this.board.slots - 1)
   }
 }
 
-/** Numbers are int32 and wrap, past 0, which says that nothing has been posted. */
+function isStale(number: number, earlier: number): boolean {
+  const behind = (number - earlier) | 0
+  return behind < 0 || behind >= STALE
+}
+
+/** Numbers are int32 and wrap, past 0, which says that nothing has been posted, and its complement. */
 function after(number: number): number {
-  return (number + 1) | 0 || 1
+  return number === -2 ? 1 : (number + 1) | 0
 }
 
 /**
@@ -160,10 +179,12 @@ export function postingsOf(job: Job, context: number, members: readonly number[]
   const others = members.filter((world) => world !== engine.messenger.rank)
   const transports = new Set(others.map((world) => engine.messenger.link(world).transport))
   const [transport] = transports
-  // a channel is one communicator's for as long as the job lives, so a number that serves again has none
-  const index = firstUseOf(context)
+  // A channel is one communicator's for as long as the job lives, so a number that serves again has none. Nor has a world that is too
+  // large to post.
+  const index = firstUseOf(context) - (goesDirectly(job.link.size) ? 0 : 1)
   if (transports.size !== 1 || transport === undefined || index < 0) return null
   const { board } = transport
   if (board === null || index >= board.channels) return null
+  engine.watchBoard(board)
   return new Postings(board, board.channel(index, members), transport.remoteMemory, engine, members)
 }

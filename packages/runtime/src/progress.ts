@@ -1,4 +1,4 @@
-import { OnecopyError, type Transport } from '@onecopy/transport'
+import { type Board, OnecopyError, type Transport } from '@onecopy/transport'
 import { BlockingDriver, type Progressing } from './blocking-driver.js'
 import type { CommunicatorStates } from './communicator-states.js'
 import { ANY_SOURCE } from './constants.js'
@@ -38,7 +38,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
   readonly #watchers = new Set<Watcher>()
   /** What the blocked thread waits for. */
-  #until: { readonly done: boolean } | null = null
+  #until: { readonly done: boolean; readonly isDue?: boolean } | null = null
   readonly #ended = new Map<number, PeerEnd>()
   readonly #expected = new Set<RequestRecord>()
   /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
@@ -73,8 +73,6 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     messenger.onSelfArrival = () => {
       if (this.#watchers.size > 0) this.#loop.activate()
     }
-    const isDue = (): boolean => this.#isDue()
-    for (const { board } of transports) if (board !== null) board.isDue = isDue
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {
@@ -229,7 +227,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
         return true
       },
       get isDue() {
-        return watched.done
+        return watched.isDue
       },
     }
     record.detail = watcher
@@ -237,9 +235,15 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     return record
   }
 
+  /** What is waited for may be on `board` from now on. */
+  watchBoard(board: Board): void {
+    board.isDue = () => this.#isDue()
+  }
+
   /** Whether something that is waited for is on a board: asked before a transport sleeps. */
   #isDue(): boolean {
-    if (this.#until?.done === true) return true
+    const until = this.#until
+    if (until !== null && (until.isDue ?? until.done)) return true
     for (const watcher of this.#watchers) if (watcher.isDue === true) return true
     return false
   }

@@ -1,6 +1,6 @@
 import { NOT_TOLD, OnecopyError, REGION_WORDS, type RemoteMemory, TOLD_ILL } from '@onecopy/transport'
 import type { Postings } from './postings.js'
-import { isExposable, isReadable } from './protocol.js'
+import { isReadable } from './protocol.js'
 import type { Exchange, Schedule, Watched } from './schedule.js'
 
 // What a rank posts whose part lies in memory for the others to read, in int32 words:
@@ -11,17 +11,33 @@ const TYPE_AT = 0
 const REGIONS_AT = 1
 const WORDS_PER_REGION = 1 + REGION_WORDS
 
-/** The posting that names `regions`; null where their memory cannot be named. */
-export function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Uint8Array | null {
-  if (!regions.every((region) => isExposable(remote, region))) return null
-  const words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
-  words[TYPE_AT] = type
-  regions.forEach((region, index) => {
-    const at = REGIONS_AT + index * WORDS_PER_REGION
-    words[at] = region.byteLength
-    remote!.expose(region, words, at + 1)
-  })
-  return new Uint8Array(words.buffer)
+/** The stage of a rank that has given up: its memory is not to be believed any more. */
+const WITHDRAWN = 2
+
+/** The posting that names a rank's memory, for as long as it may be read. */
+export class Names {
+  readonly bytes: Uint8Array
+  readonly #words: Int32Array
+  readonly #remote: RemoteMemory
+  readonly #count: number
+
+  /** All of `regions` must be exposable. */
+  constructor(remote: RemoteMemory, type: number, regions: readonly Uint8Array[]) {
+    this.#remote = remote
+    this.#count = regions.length
+    this.#words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
+    this.#words[TYPE_AT] = type
+    for (let i = 0; i < regions.length; i++) {
+      const at = REGIONS_AT + i * WORDS_PER_REGION
+      this.#words[at] = regions[i]!.byteLength
+      remote.expose(regions[i]!, this.#words, at + 1)
+    }
+    this.bytes = new Uint8Array(this.#words.buffer)
+  }
+
+  withdraw(): void {
+    for (let i = 0; i < this.#count; i++) this.#remote.withdraw(this.#words, REGIONS_AT + i * WORDS_PER_REGION + 1)
+  }
 }
 
 /** The type of elements that `source` has named in its posting. */
@@ -72,7 +88,17 @@ export class Pulls implements Watched {
       if (!(error instanceof OnecopyError)) throw error
       this.#isWell = false
     }
+    // asked after the copy, and said before its owner has its memory back: so what was copied is what was meant
+    if (this.#postings.channel.told(source, this.#number, WITHDRAWN) !== NOT_TOLD) {
+      const message = `rank ${source} has failed in this collective; its own error says why`
+      throw new OnecopyError('ERR_COLLECTIVE', message, { rank: source })
+    }
     return this.#isWell
+  }
+
+  /** This rank gives up what it has named: nobody who reads it from now on believes it. */
+  withdraw(): void {
+    this.#postings.tell(this.#number, WITHDRAWN, false)
   }
 
   /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
@@ -80,7 +106,7 @@ export class Pulls implements Watched {
     // a rank that has posted has room; for one that has not, this is the first word in its slot
     if (!this.#postings.hasRoom(this.#number))
       yield this.#exchange.watch(new Room(this.#exchange, this.#postings, this.#number))
-    this.#postings.channel.tell(this.#number, stage, this.#isWell)
+    this.#postings.tell(this.#number, stage, this.#isWell)
     return this.#isWell
   }
 
@@ -90,6 +116,7 @@ export class Pulls implements Watched {
     this.#stage = stage
     this.#found = 0
     if (!this.done) yield this.#exchange.watch(this)
+    if (this.error !== undefined) throw this.error
     return ranks.filter((rank) => this.#postings.channel.told(rank, this.#number, stage) === TOLD_ILL)
   }
 
@@ -103,6 +130,13 @@ export class Pulls implements Watched {
     }
     return true
   }
+
+  get isDue(): boolean {
+    const { channel } = this.#postings
+    return this.#awaited.every((rank) => channel.told(rank, this.#number, this.#stage) !== NOT_TOLD)
+  }
+
+  cancel(): void {}
 }
 
 /** Room for a posting, as something to wait for. */
@@ -123,4 +157,10 @@ class Room implements Watched {
     this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
     return this.error !== undefined
   }
+
+  get isDue(): boolean {
+    return this.#postings.hasRoom(this.#number)
+  }
+
+  cancel(): void {}
 }

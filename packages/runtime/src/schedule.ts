@@ -58,10 +58,14 @@ export interface Exchange {
 
 /** Something that comes without a message, and has to be looked for. */
 export interface Watched {
-  /** Looks. */
+  /** Looks, and does what is due. */
   readonly done: boolean
+  /** Only looks: whether it would be done, or could do something. Asked while this rank goes to sleep. */
+  readonly isDue: boolean
   /** What it has failed with, once done. */
   readonly error: unknown
+  /** Nobody waits for it any more. */
+  cancel(): void
 }
 
 /**

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Transport } from '@onecopy/transport'
 import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
 import { Operation, SUM } from '../src/operation.js'
@@ -254,9 +255,105 @@ describe('collectives that read the others’ memory', () => {
           () => 'done',
           (error: { code?: string }) => error.code ?? String(error),
         )
-        assert.ok(ended === 'ERR_PROC_FAILED' || (verb === 'bcastInto' && ended === 'done'), `${verb}: ${ended}`)
+        assert.ok(
+          ['ERR_PROC_FAILED', 'ERR_COLLECTIVE'].includes(ended) || (verb === 'bcastInto' && ended === 'done'),
+          `${verb}: ${ended}`,
+        )
       })
     }
+  })
+
+  it('do not give a root its memory back, as if all were well, when a rank that should read has gone', async () => {
+    for (const how of ['killed', 'left'] as const) {
+      let rootIsDone = (): void => undefined
+      const done = new Promise<void>((resolve) => {
+        rootIsDone = resolve
+      })
+      const endings = await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
+        const long = new Float64Array(8192).fill(rank === 0 ? 1 : 0)
+        if (rank === 0) {
+          // the long one waits for room, and so is posted when rank 1 is gone
+          const calls = Array.from({ length: 8 }, () => world.bcastInto(new Uint8Array(8)))
+          const last = world.bcastInto(long)
+          for (const call of calls) await Promise.resolve(call).catch(() => undefined)
+          const ended = await within(Promise.resolve(last), 'the root').then(
+            () => 'done',
+            (error: { code?: string }) => error.code,
+          )
+          long.fill(9)
+          rootIsDone()
+          return ended
+        }
+        if (rank === 1) {
+          await turns()
+          if (how === 'killed') job.kill(1)
+          else await world.finalize()
+          return 'gone'
+        }
+        await turns(60)
+        for (let i = 0; i < 8; i++) await Promise.resolve(world.bcastInto(new Uint8Array(8))).catch(() => undefined)
+        await done
+        const ended = await within(Promise.resolve(world.bcastInto(long)), 'who reads late').then(
+          () => 'done',
+          (error: { code?: string }) => error.code,
+        )
+        assert.ok(ended !== 'done' || long[0] === 1, `${how}: ${ended} with ${long[0]}`)
+        return ended
+      })
+      assert.equal(endings[0], 'ERR_PROC_FAILED', how)
+    }
+  })
+
+  it('are not believed by who reads what has been given up', async () => {
+    let go = (): void => undefined
+    const gone = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    await simulate(3, {}, async (world, rank) => {
+      const copy = await world.dup()
+      const long = new Float64Array(8192).fill(rank === 0 ? 1 : 0)
+      if (rank === 0) {
+        const controller = new AbortController()
+        const call = copy.bcastInto(long, 0, { signal: controller.signal })
+        await turns()
+        controller.abort(new Error('enough'))
+        await assert.rejects(within(call, 'given up'), /enough/)
+        long.fill(9)
+        go()
+        return
+      }
+      await gone
+      await assert.rejects(within(copy.bcastInto(long, 0), 'who reads late'), { code: 'ERR_COLLECTIVE', rank: 0 })
+    })
+  })
+
+  it('take back every name that they have given', async () => {
+    const named = new Set<string>()
+    const counting = (transport: Transport): Transport => {
+      const memory = transport.remoteMemory!
+      const { expose, withdraw } = memory
+      const key = (words: Int32Array, at: number) => `${transport.name} ${words.slice(at, at + 4).join()}`
+      memory.expose = (view, words, at) => {
+        expose.call(memory, view, words, at)
+        named.add(key(words, at))
+      }
+      memory.withdraw = (words, at) => {
+        assert.ok(named.delete(key(words, at)), 'a name that is not out')
+        withdraw.call(memory, words, at)
+      }
+      return transport
+    }
+    let most = 0
+    await simulate(3, { wrap: counting }, async (world, rank) => {
+      for (let i = 0; i < 20; i++) {
+        await world.allgatherInto(data(rank, 4000), new Float64Array(12_000))
+        await world.allreduceInto(data(rank, 30_000), new Float64Array(30_000), SUM)
+        await world.bcastInto(new Float64Array(4000), i % 3)
+        most = Math.max(most, named.size)
+      }
+    })
+    assert.ok(most > 0 && most <= 9, `${most} at a time`)
+    assert.equal(named.size, 0)
   })
 
   it('can be outstanding together, and given up', async () => {

@@ -102,10 +102,10 @@ export class Doorbell {
     this.wake(peer)
   }
 
-  /** Wakes `peer` if it sleeps: one system call; none if it is awake. */
+  /** Wakes `peer` if it sleeps: one system call; none if it is awake. To be called after an atomic store of what it is to find. */
   wake(peer: number): void {
     const word = this.#sleepingWords[peer] as number
-    // all who call this have just made an atomic store, which on x64 no later load overtakes
+    // on x64 no load overtakes that store
     if (LOADS_ARE_ORDERED && this.#words[word] === AWAKE) return
     const how = Atomics.load(this.#words, word)
     if (how === AWAKE || Atomics.compareExchange(this.#words, word, how, AWAKE) !== how) return

@@ -1,4 +1,4 @@
-import { boardBytes, FRAME_WORDS_MAX } from '@onecopy/transport'
+import { boardLayout, FRAME_WORDS_MAX } from '@onecopy/transport'
 
 // The only file that knows offsets. Everything is counted in bytes or in int32 words, as the name says.
 //
@@ -11,7 +11,7 @@ import { boardBytes, FRAME_WORDS_MAX } from '@onecopy/transport'
 //       ├──────────────────────────┤
 //       │ inboxes  size * inbox B  │  how to wake a rank, and whose frames it should look for
 //       ├──────────────────────────┤  rounded up to a line
-//       │ board       up to 2 MiB  │  what ranks post for all others: @onecopy/transport knows its insides
+//       │ board       up to 6 MiB  │  what ranks post for all others: @onecopy/transport knows its insides
 //       ├──────────────────────────┤  rounded up to a page: all so far is reserved at once by the launcher
 //       │ rings                    │  size * (size-1), by sender, then receiver; no ring from a rank to itself.
 //       │  (from, to) at a fixed   │  Reserved by the sender on its first frame; nobody touches a ring before that
@@ -179,7 +179,7 @@ export function segmentLayout(size: number, geometry: RingGeometry): SegmentLayo
   const bitmapBytes = roundUp(Math.ceil(size / 32) * 4, LINE_BYTES)
   const inboxBytes = 4 * INBOX_PENDING_WORD + 2 * bitmapBytes
   const boardOffset = roundUp(HEADER_BYTES + size * (CARD_BYTES + inboxBytes), LINE_BYTES)
-  const controlBytes = roundUp(boardOffset + boardBytes(size), PAGE_BYTES)
+  const controlBytes = roundUp(boardOffset + boardLayout(size).totalBytes, PAGE_BYTES)
   return {
     ...geometry,
     size,

@@ -1,5 +1,5 @@
 export { type Board, type BoardChannel, NOT_TOLD, TOLD_ILL, TOLD_WELL } from './board/board.js'
-export { boardBytes } from './board/board-layout.js'
+export { boardLayout } from './board/board-layout.js'
 export { type BoardMemory, MemoryBoard } from './board/memory-board.js'
 export { ERROR_CODES, type ErrorCode, type ErrorFields, OnecopyError } from './errors.js'
 export type { FaultOptions, PeerCorruption, PeerDeath, RemoteMemoryFault } from './faults/fault-options.js'

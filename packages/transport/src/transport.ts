@@ -30,7 +30,10 @@ export interface Transport {
   readonly limits: TransportLimits
   /** One-sided copies, or `null` where this transport has none at all. Per peer, ask {@link RemoteMemory.canRead}. */
   readonly remoteMemory: RemoteMemory | null
-  /** Where ranks post for all others, or `null` where this transport has no such memory. For ranks that it reaches. */
+  /**
+   * Where ranks post for all others, or `null` where this transport has no such memory. All ranks that have opened this transport see
+   * the same board.
+   */
   readonly board: Board | null
 
   /** Whether frames can travel to and from `peer`, proven where that needs proof. The same answer on both ends. */

@@ -58,10 +58,10 @@ function reduction(
 ): Schedule<void> {
   const { postings, rank, size } = exchange
   const byMessages = () => reductionByMessages(exchange, collective, op, own, recv)
-  // an operation on whole arrays is the user's, who may change what it is given
+  // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
   if (
     postings === null ||
-    !op.elementwise ||
+    !op.isBuiltIn ||
     !(postings.fits(recv.byteLength) || pullsReduction(recv.byteLength, size, false))
   ) {
     return saidToGoByMessages(exchange, collective, byMessages)
@@ -71,6 +71,7 @@ function reduction(
   }
   const type = itemTypeOf(recv)
   const arrays = new PostedArrays(postings, type, recv.byteLength)
+  const parts: TypedArray[] = new Array(size)
   return new PostedStep(exchange, postings, {
     collective,
     own: bytesOf(own),
@@ -78,13 +79,10 @@ function reduction(
     sources: othersThan(rank, size),
     byteLengths: new Array(size - 1).fill(recv.byteLength),
     take: (number) => {
-      let partial = rank === 0 ? own : arrays.of(0, number)
-      for (let source = 1; source < size; source++) {
-        // own may be recv, and written to already
-        const part = source === rank && (own !== recv || rank === 1) ? own : arrays.of(source, number)
-        op.combineInto(recv, partial, part)
-        partial = recv
-      }
+      for (let source = 0; source < size; source++) if (source !== rank) parts[source] = arrays.of(source, number)
+      // own may be recv, and written to before it is read in its turn: then what it has posted
+      parts[rank] = own === recv && rank > 1 ? arrays.of(rank, number) : own
+      op.combineAllInto(recv, parts)
     },
     byMessages,
   })
@@ -162,8 +160,7 @@ function bytesDirectly(
   const gathered = blocksDirectly(exchange, collective, blocks, bytesOf(own), itemTypeOf(recv))
   return new OneStep(gathered.start, () => {
     gathered.finish()
-    op.combineInto(recv, arrays[0]!, arrays[1]!)
-    for (let source = 2; source < size; source++) op.combineInto(recv, recv, arrays[source]!)
+    op.combineAllInto(recv, arrays)
   })
 }
 

@@ -39,9 +39,10 @@ export function pulledReduction(exchange: Exchange, postings: Postings, reductio
   const mine = pieces.of(own, rank)
   // until all have read, nothing may be written to what they read
   const isFree = recv !== null && recv !== own
-  const aside = exchange.aside(own, (isFree ? size - 1 : size) * mine.length)
-  const parts = othersThan(rank, size).map((_, index) => aside.subarray(index * mine.length, (index + 1) * mine.length))
-  const out = isFree ? pieces.of(recv, rank) : aside.subarray((size - 1) * mine.length)
+  const isAccumulated = op.accumulatorFor(own) !== null
+  const aside = exchange.aside(own, ((isFree ? 0 : 1) + (isAccumulated ? 0 : size - 1)) * mine.length)
+  const out = isFree ? pieces.of(recv, rank) : aside.subarray(0, mine.length)
+  const parts = isAccumulated ? null : aside.subarray(isFree ? 0 : mine.length)
   const others = othersThan(rank, size)
   return new PostedStep(exchange, postings, {
     collective,
@@ -60,23 +61,14 @@ function* inPieces(
   pulls: Pulls,
   reduction: Reduction,
   pieces: Pieces,
-  parts: readonly TypedArray[],
+  parts: TypedArray | null,
   out: TypedArray,
 ): Schedule<void> {
   const { rank, size } = exchange
-  const { op, own, recv, root } = reduction
-  const mine = pieces.of(own, rank)
+  const { own, recv, root } = reduction
   const others = othersThan(rank, size)
-  const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT
-  for (let step = 1; step < size; step++) {
-    const source = (rank + step) % size
-    pulls.read(source, OWN, offset, bytesOf(parts[others.indexOf(source)]!))
-  }
-  let partial = rank === 0 ? mine : parts[0]!
-  for (let source = 1; source < size; source++) {
-    op.combineInto(out, partial, source === rank ? mine : parts[others.indexOf(source)]!)
-    partial = out
-  }
+  if (parts === null) readAndCombineInChunks(exchange, pulls, reduction, pieces, out)
+  else readAndCombine(exchange, pulls, reduction, pieces, parts, out)
   const isWell = yield* pulls.tell(COMBINED)
   const ill = yield* pulls.told(others, COMBINED)
   if (!isWell || ill.length > 0) {
@@ -102,5 +94,51 @@ function* inPieces(
   yield waits
   for (let i = 0; i < receives; i++) {
     expectExactly(reduction.collective, waits[i] as Arriving, pieces.length(others[i]!) * own.BYTES_PER_ELEMENT)
+  }
+}
+
+/** Reads this rank's piece of all others aside, and combines them. */
+function readAndCombine(
+  { rank, size }: Exchange,
+  pulls: Pulls,
+  { op, own }: Reduction,
+  pieces: Pieces,
+  aside: TypedArray,
+  out: TypedArray,
+): void {
+  const mine = pieces.of(own, rank)
+  const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT
+  const parts: TypedArray[] = new Array(size)
+  parts[rank] = mine
+  for (let step = 1; step < size; step++) {
+    const source = (rank + step) % size
+    const into = aside.subarray((step - 1) * mine.length, step * mine.length)
+    if (!pulls.read(source, OWN, offset, bytesOf(into))) return
+    parts[source] = into
+  }
+  op.combineAllInto(out, parts)
+}
+
+/** Reads it chunk by chunk to where it is combined. */
+function readAndCombineInChunks(
+  { rank, size }: Exchange,
+  pulls: Pulls,
+  { op, own }: Reduction,
+  pieces: Pieces,
+  out: TypedArray,
+): void {
+  const accumulator = op.accumulatorFor(own)!
+  const { chunkBytes } = accumulator
+  const mine = bytesOf(pieces.of(own, rank))
+  const result = bytesOf(out)
+  const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT
+  for (let start = 0; start < result.length; start += chunkBytes) {
+    const end = Math.min(start + chunkBytes, result.length)
+    for (let step = 1; step < size; step++) {
+      const source = (rank + step) % size
+      if (!pulls.read(source, OWN, offset + start, accumulator.landing(source, end - start))) return
+    }
+    accumulator.landing(rank, end - start).set(mine.subarray(start, end))
+    accumulator.combineInto(result.subarray(start, end), size)
   }
 }

@@ -84,9 +84,9 @@ function reduction(
   if (postings === null) return byMessages()
   const type = itemTypeOf(own)
   const { byteLength } = own
-  // an operation on whole arrays is the user's, who may change what it is given
-  const isPosted = op.elementwise && postings.fits(byteLength)
-  if (op.elementwise && !isPosted && pullsReduction(byteLength, size, true)) {
+  // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
+  const isPosted = op.isBuiltIn && postings.fits(byteLength)
+  if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
     return pulledReduction(exchange, postings, { collective, op, own, recv, root, byMessages })
   }
   if (recv === null) {
@@ -101,6 +101,7 @@ function reduction(
     })
   }
   const arrays = isPosted ? new PostedArrays(postings, type, byteLength) : null
+  const parts: TypedArray[] = new Array(size)
   // recv may be own: then it must not be written to before it is read in its turn
   const out = isPosted && recv === own && rank > 1 ? exchange.aside(own, own.length) : recv
   return new PostedStep(exchange, postings, {
@@ -109,14 +110,12 @@ function reduction(
     type,
     sources: othersThan(root, size),
     byteLengths: new Array(size - 1).fill(byteLength),
+    beginsByMessages: !isPosted,
     take: (number) => {
       if (arrays === null)
         throw new OnecopyError('ERR_TYPE', `${collective}: the other ranks reduce with another operation`)
-      let partial = rank === 0 ? own : arrays.of(0, number)
-      for (let source = 1; source < size; source++) {
-        op.combineInto(out, partial, source === rank ? own : arrays.of(source, number))
-        partial = out
-      }
+      for (let source = 0; source < size; source++) parts[source] = source === rank ? own : arrays.of(source, number)
+      op.combineAllInto(out, parts)
       copyInto(recv, out)
     },
     byMessages,
@@ -261,12 +260,12 @@ function bytesAtRoot(
       for (let i = 0; i < sources.length; i++) {
         expectExactly(collective, waits[i] as Arriving, places[sources[i]!]!.length)
       }
-      let partial = arrays[0]!
-      for (let source = 1; source < size; source++) {
-        op.combineInto(out, partial, arrays[source]!)
-        partial = out
+      if (size === 1) {
+        copyInto(recv, own)
+        return
       }
-      copyInto(recv, partial)
+      op.combineAllInto(out, arrays)
+      copyInto(recv, out)
     },
   )
 }

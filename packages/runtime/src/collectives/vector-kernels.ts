@@ -10,8 +10,10 @@ interface WebAssemblyApi {
   readonly Instance: new (module: object) => { readonly exports: Exports }
 }
 
-/** What the kernels' module (vector-kernel.wat) exports: one page of memory, and a function per operation and type. */
-type Exports = Readonly<Record<string, unknown>> & { readonly memory: { readonly buffer: ArrayBuffer } }
+/** What the kernels' module (vector-kernel.wat) exports: memory, at first one page, and a function per operation and type. */
+type Exports = Readonly<Record<string, unknown>> & {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+}
 /** Offsets in that memory, in bytes. */
 type VectorLoop = (out: number, a: number, b: number, end: number) => void
 
@@ -63,6 +65,68 @@ export function vectorKernelFor(
       out.set((count === pieceLength ? left : left.subarray(0, count)) as never, start)
     }
   }
+}
+
+const PAGE_BYTES = 64 * 1024
+
+/**
+ * Combines several arrays at once, in memory where they may also be put by others (read from another process, say): each is then
+ * copied in once, and the result out once, however many there are.
+ */
+export class VectorAccumulator {
+  /** Bytes of each part that go through it at a time. */
+  readonly chunkBytes = PAGE_BYTES
+  /** Parts that it takes. */
+  readonly partsMax = PARTS_MAX
+  readonly #loop: VectorLoop
+  readonly #parts: readonly Uint8Array[]
+
+  constructor(loop: VectorLoop, buffer: ArrayBuffer) {
+    this.#loop = loop
+    this.#parts = Array.from(
+      { length: PARTS_MAX },
+      (_, index) => new Uint8Array(buffer, index * PAGE_BYTES, PAGE_BYTES),
+    )
+  }
+
+  /** Where `byteLength` bytes of a part are to be put, up to `chunkBytes`. */
+  landing(part: number, byteLength: number): Uint8Array {
+    const whole = this.#parts[part]!
+    return byteLength === whole.length ? whole : whole.subarray(0, byteLength)
+  }
+
+  /** Combines what has been put into the first `parts` parts, in their order, into `out`. */
+  combineInto(out: Uint8Array, parts: number): void {
+    const { length } = out
+    // in pieces, so that what they come to stays in the L1 cache
+    for (let start = 0; start < length; start += VECTOR_PIECE_BYTES) {
+      const end = Math.min(start + VECTOR_PIECE_BYTES, Math.ceil(length / TURN_BYTES) * TURN_BYTES)
+      for (let part = 1; part < parts; part++) this.#loop(start, start, part * PAGE_BYTES + start, end)
+    }
+    out.set(this.landing(0, length))
+  }
+
+  /** The same for arrays that lie elsewhere; `out` may be one of them. */
+  combineAll(out: Uint8Array, arrays: readonly Uint8Array[]): void {
+    const { length } = out
+    for (let start = 0; start < length; start += VECTOR_PIECE_BYTES) {
+      const end = Math.min(start + VECTOR_PIECE_BYTES, length)
+      for (let part = 0; part < arrays.length; part++) this.#parts[part]!.set(arrays[part]!.subarray(start, end))
+      this.combineInto(out.subarray(start, end), arrays.length)
+    }
+  }
+}
+
+/** Ranks that combine each other's arrays directly are this few (choose.ts). */
+const PARTS_MAX = 4
+
+/** An accumulator for `operation` on arrays of `elementType`; null as for {@link vectorKernelFor}. */
+export function vectorAccumulatorFor(operation: string, elementType: number): VectorAccumulator | null {
+  if (!isVectorised(operation, elementType)) return null
+  const exports = instantiate()
+  if (exports === null) return null
+  exports.memory.grow(PARTS_MAX - 1)
+  return new VectorAccumulator(exports[`${operation} ${TYPE_NAMES[elementType]}`] as VectorLoop, exports.memory.buffer)
 }
 
 /** Null also where its memory is refused: each takes gigabytes of addresses (none of memory), and those may be limited. */

@@ -275,10 +275,40 @@ async function again(caller: Caller): Promise<void> {
     assert.equal(total[1], (size * (size - 1)) / 2 + size * 4)
   }
 
+  // more calls inside of one than there are slots on a board
+  const meeting = Operation.create((a: number, b: number) => {
+    caller.comm.sync.barrier()
+    return a + b
+  })
+  for (const length of [32, 4000]) {
+    const many = new Int32Array(length)
+    if (size === 2) caller.comm.sync.allreduceInto(new Int32Array(length).fill(rank), many, meeting)
+    if (size === 2) assert.deepEqual([...new Set(many)], [1])
+  }
+
   structuredClone(own.buffer, { transfer: [own.buffer] })
   assert.throws(() => caller.comm.sync.allreduceInto(own, total, SUM), TypeError)
   assert.throws(() => caller.comm.sync.bcastInto(own, 0), TypeError)
   await caller.call('barrier')
+}
+
+/** A rank that always comes last, so that it never has to wait, hears of its messages all the same. */
+async function late(caller: Caller): Promise<void> {
+  const { comm } = caller
+  const { rank, size } = comm
+  if (size === 1) return
+  const got = rank === 1 ? comm.recv(0, 77) : null
+  const flag = new Int32Array(1)
+  const sum = new Int32Array(1)
+  for (let call = 0; sum[0] === 0; call++) {
+    assert.ok(call < 60, 'a message that nobody looks for')
+    const busyUntil = performance.now() + (rank === 1 ? 3 : 0)
+    while (performance.now() < busyUntil);
+    if (rank === 0 && call === 3) comm.sync.send('here', 1, 77)
+    flag[0] = got?.done === true ? 1 : 0
+    comm.sync.allreduceInto(flag, sum, SUM)
+  }
+  if (got !== null) assert.equal(await got, 'here')
 }
 
 /** An operation that throws on one rank: an error on those that wait for it, on either face, and the next call is right. */
@@ -315,6 +345,7 @@ for (const comm of [world, copy]) {
   await again(caller)
   await outstanding(comm)
   await outstandingOnBothFaces(comm)
+  await late(caller)
   await failing(caller)
 }
 console.log(`rank ${world.rank} of ${world.size}: right`)

@@ -21,7 +21,9 @@ export interface Board {
    */
   isDue: () => boolean
 
-  /** Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them. */
+  /**
+   * Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them.
+   */
   channel(index: number, ranks: readonly number[]): BoardChannel
 }
 
@@ -30,7 +32,7 @@ export const NOT_TOLD = 0
 export const TOLD_WELL = 1
 export const TOLD_ILL = 2
 
-/** One rank's end of a channel. Members are counted from 0, in the order of the group; a `number` is an int32 other than 0, and wraps. */
+/** One rank's end of a channel. Members are counted from 0, in the order of the group; a `number` is an int32 other than 0 and -1, and wraps. */
 export interface BoardChannel {
   /**
    * Posts `bytes`, at most `bytesMax`, as posting `number`, which must have room. `kind` is an int32 of the caller's. Allocates
@@ -38,7 +40,7 @@ export interface BoardChannel {
    */
   post(number: number, kind: number, bytes: Uint8Array): void
 
-  /** Has this rank's slot of posting `number`, which it does not make, hold nothing that could be taken for another number for long. */
+  /** Has this rank's slot of `number`, about which nobody will ask before it is posted, hold nothing that could be taken for another. */
   forget(number: number): void
 
   /** Whether `member` has made posting `number`. */
@@ -54,7 +56,7 @@ export interface BoardChannel {
   offsetOf(member: number, number: number): number
 
   /**
-   * Says something more about `number`, whose slot must have room, whether or not this rank has posted it: that `stage` (0 or 1) of
+   * Says something more about `number`, whose slot must have room, whether or not this rank has posted it: that `stage` (0, 1 or 2) of
    * what it stands for is over here, and went well or not.
    */
   tell(number: number, stage: number, isWell: boolean): void

@@ -1,16 +1,16 @@
 import { type Board, type BoardChannel, NOT_TOLD, TOLD_ILL, TOLD_WELL } from './board.js'
 import {
-  BOARD_POSTING_BYTES_MAX,
   BOARD_SLOTS,
-  boardChannels,
+  BOARD_STAGES,
+  type BoardLayout,
+  boardLayout,
   boardPartWord,
-  boardSlotWord,
   DONE_WORD,
+  FIRST_SLOT_WORD,
   SLOT_HEADER_BYTES,
   SLOT_KIND_WORD,
   SLOT_LENGTH_WORD,
   SLOT_NUMBER_WORD,
-  SLOT_STAGE_WORD,
   WISH_WORD,
 } from './board-layout.js'
 
@@ -37,22 +37,25 @@ export interface BoardMemory {
 export class MemoryBoard implements Board {
   readonly channels: number
   readonly slots = BOARD_SLOTS
-  readonly bytesMax = BOARD_POSTING_BYTES_MAX
+  readonly bytesMax: number
   readonly bytes: Uint8Array
   isDue: () => boolean = () => false
   readonly #memory: BoardMemory
+  readonly #layout: BoardLayout
 
   constructor(memory: BoardMemory) {
     this.#memory = memory
+    this.#layout = boardLayout(memory.size)
     this.bytes = memory.bytes
-    this.channels = boardChannels(memory.size)
+    this.channels = this.#layout.channels
+    this.bytesMax = this.#layout.bytesMax
   }
 
   channel(index: number, ranks: readonly number[]): BoardChannel {
     if (!(Number.isInteger(index) && index >= 0 && index < this.channels)) {
       throw new RangeError(`the board has channels 0 to ${this.channels - 1}, not ${index}`)
     }
-    return new MemoryChannel(this.#memory, index, ranks)
+    return new MemoryChannel(this.#memory, this.#layout, index, ranks)
   }
 }
 
@@ -66,15 +69,19 @@ class MemoryChannel implements BoardChannel {
   readonly #own: number
   readonly #others: readonly number[]
   readonly #otherParts: readonly number[]
+  readonly #slotWords: number
+  readonly #stageWord: number
   #saidDone = 0
 
-  constructor(memory: BoardMemory, index: number, ranks: readonly number[]) {
-    const { words, bytes, byteOffset, rank, size } = memory
+  constructor(memory: BoardMemory, layout: BoardLayout, index: number, ranks: readonly number[]) {
+    const { words, bytes, byteOffset, rank } = memory
+    this.#slotWords = layout.slotWords
+    this.#stageWord = layout.stageWord
     this.#words = words
     this.#bytes = bytes
     this.#loadsAreOrdered = memory.loadsAreOrdered
     this.#wake = (other) => memory.wake(other)
-    const partOf = (member: number): number => byteOffset / 4 + boardPartWord(index, size, member)
+    const partOf = (member: number): number => byteOffset / 4 + boardPartWord(layout, index, member)
     this.#parts = ranks.map(partOf)
     this.#own = partOf(rank)
     this.#others = ranks.filter((member) => member !== rank)
@@ -83,7 +90,7 @@ class MemoryChannel implements BoardChannel {
 
   post(number: number, kind: number, bytes: Uint8Array): void {
     const words = this.#words
-    const slot = this.#own + boardSlotWord(number)
+    const slot = this.#own + this.#slotWord(number)
     const { length } = bytes
     const at = 4 * slot + SLOT_HEADER_BYTES
     if (length > LOOP_BYTES_MAX) {
@@ -100,38 +107,40 @@ class MemoryChannel implements BoardChannel {
   }
 
   forget(number: number): void {
-    Atomics.store(this.#words, this.#own + boardSlotWord(number) + SLOT_NUMBER_WORD, (number - BOARD_SLOTS) | 0)
+    const slot = this.#own + this.#slotWord(number)
+    Atomics.store(this.#words, slot + SLOT_NUMBER_WORD, (number - BOARD_SLOTS) | 0)
+    for (let stage = 0; stage < BOARD_STAGES; stage++) Atomics.store(this.#words, slot + this.#stageWord + stage, 0)
   }
 
   has(member: number, number: number): boolean {
-    const word = (this.#parts[member] as number) + boardSlotWord(number) + SLOT_NUMBER_WORD
+    const word = (this.#parts[member] as number) + this.#slotWord(number) + SLOT_NUMBER_WORD
     // a plain look first, ten times cheaper: this is where a waiting rank spends its life
     if (this.#words[word] !== number) return false
     return this.#loadsAreOrdered || Atomics.load(this.#words, word) === number
   }
 
   kindOf(member: number, number: number): number {
-    return this.#words[(this.#parts[member] as number) + boardSlotWord(number) + SLOT_KIND_WORD] as number
+    return this.#words[(this.#parts[member] as number) + this.#slotWord(number) + SLOT_KIND_WORD] as number
   }
 
   byteLengthOf(member: number, number: number): number {
-    return this.#words[(this.#parts[member] as number) + boardSlotWord(number) + SLOT_LENGTH_WORD] as number
+    return this.#words[(this.#parts[member] as number) + this.#slotWord(number) + SLOT_LENGTH_WORD] as number
   }
 
   offsetOf(member: number, number: number): number {
-    return 4 * ((this.#parts[member] as number) + boardSlotWord(number)) + SLOT_HEADER_BYTES
+    return 4 * ((this.#parts[member] as number) + this.#slotWord(number)) + SLOT_HEADER_BYTES
   }
 
   tell(number: number, stage: number, isWell: boolean): void {
-    const word = this.#own + boardSlotWord(number) + SLOT_STAGE_WORD + stage
-    // a complement lies in another slot than its number, so neither is ever taken for the other
+    const word = this.#own + this.#slotWord(number) + this.#stageWord + stage
+    // a complement belongs to another slot than its number, so neither is ever taken for the other
     Atomics.store(this.#words, word, isWell ? number : ~number)
     const others = this.#others
     for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
   }
 
   told(member: number, number: number, stage: number): number {
-    const word = (this.#parts[member] as number) + boardSlotWord(number) + SLOT_STAGE_WORD + stage
+    const word = (this.#parts[member] as number) + this.#slotWord(number) + this.#stageWord + stage
     const said = this.#loadsAreOrdered ? (this.#words[word] as number) : Atomics.load(this.#words, word)
     if (said === number) return TOLD_WELL
     return said === ~number ? TOLD_ILL : NOT_TOLD
@@ -153,5 +162,10 @@ class MemoryChannel implements BoardChannel {
 
   wishForRoom(wishes: boolean): void {
     Atomics.store(this.#words, this.#own + WISH_WORD, wishes ? 1 : 0)
+  }
+
+  /** Counted from a rank's part. */
+  #slotWord(number: number): number {
+    return FIRST_SLOT_WORD + (number & (BOARD_SLOTS - 1)) * this.#slotWords
   }
 }

@@ -1,4 +1,4 @@
-import { boardBytes } from '../board/board-layout.js'
+import { boardLayout } from '../board/board-layout.js'
 import { MemoryBoard } from '../board/memory-board.js'
 import type { RemoteMemory } from '../remote-memory.js'
 import type { Transport, TransportLimits } from '../transport.js'
@@ -96,7 +96,7 @@ export function createInProcessNetwork(options: InProcessOptions): InProcessNetw
       return inbox
     },
     boardOf(rank) {
-      boardMemory ??= new ArrayBuffer(boardBytes(size))
+      boardMemory ??= new ArrayBuffer(boardLayout(size).totalBytes)
       return new MemoryBoard({
         words: new Int32Array(boardMemory),
         bytes: new Uint8Array(boardMemory),
