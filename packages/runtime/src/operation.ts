@@ -34,7 +34,7 @@ export abstract class Operation {
   readonly commutative: boolean
   /** Whether typed arrays are combined element by element, so that an array may be cut anywhere between items. */
   readonly elementwise: boolean
-  /** Whether combining runs no code of the user's, which might throw, keep what it is given, or call a collective itself. */
+  /** @internal Whether combining runs no code of the user's, which might throw, keep what it is given, or call a collective itself. */
   abstract readonly isBuiltIn: boolean
   /** Array elements that belong together: 2 for MAXLOC and MINLOC ([value, index] interleaved), else 1. */
   readonly itemLength: number
