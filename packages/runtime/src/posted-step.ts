@@ -159,7 +159,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   abandon(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#names?.withdraw()
+    if (this.#names !== null) this.#names.withdraw()
     this.#names = null
     this.#postings.done(this.#number)
   }

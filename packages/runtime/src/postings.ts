@@ -4,8 +4,8 @@ import { firstUseOf } from './context-table.js'
 import type { Job } from './job.js'
 import type { ProgressEngine } from './progress.js'
 
-/** So far behind, what lies in a slot is nobody's any more: numbers come again after 2^32. */
-const STALE = 2 ** 30
+/** Numbers come again after 2^32, and a slot may hold what was said long ago and nothing since: so each is cleared now and then. */
+const CLEARED_EVERY = 2 ** 16
 
 /**
  * One communicator's channel on the board, and the numbers of its postings. Every rank counts the same: one number for each
@@ -25,9 +25,6 @@ export class Postings {
   readonly #doneAbove = new Set<number>()
   #roomUpTo: number
   #wishes = false
-  /** By slot: the last number that this rank has posted in it, and the last that it has told something of. */
-  readonly #posted: Int32Array
-  readonly #told: Int32Array
 
   /**
    * @param members ranks of the job, as the communicator counts them.
@@ -51,8 +48,6 @@ export class Postings {
     this.#taken = first
     this.#doneUpTo = first
     this.#roomUpTo = (first + board.slots) | 0
-    this.#posted = new Int32Array(board.slots).fill(first)
-    this.#told = new Int32Array(board.slots).fill(first)
   }
 
   /** Whether this rank may read the memory of all other members, as far as it knows: then they most likely may read its own. */
@@ -89,22 +84,13 @@ export class Postings {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    const slot = this.#slotOf(number)
-    if (isStale(number, this.#told[slot]!)) this.#forget(number)
-    this.#posted[slot] = number
+    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
     this.channel.post(number, kind, bytes)
   }
 
-  /** This rank does not post `number`. Sees to it that what has long been in that slot is not taken for it, one day. */
+  /** This rank does not post `number`. */
   passOver(number: number): void {
-    const slot = this.#slotOf(number)
-    if (isStale(number, this.#posted[slot]!) || isStale(number, this.#told[slot]!)) this.#forget(number)
-  }
-
-  /** Says more about `number`, which must have room. */
-  tell(number: number, stage: number, isWell: boolean): void {
-    this.#told[this.#slotOf(number)] = number
-    this.channel.tell(number, stage, isWell)
+    if ((number & (CLEARED_EVERY - 1)) < this.board.slots && this.hasRoom(number)) this.channel.forget(number)
   }
 
   /** Whether posting `number` can be made. If not, this rank will be woken when it may be. */
@@ -146,22 +132,6 @@ export class Postings {
     this.#roomUpTo = (least + this.board.slots) | 0
     return ((number - this.#roomUpTo) | 0) <= 0
   }
-
-  #forget(number: number): void {
-    const slot = this.#slotOf(number)
-    this.#posted[slot] = number
-    this.#told[slot] = number
-    this.channel.forget(number)
-  }
-
-  #slotOf(number: number): number {
-    return number & (this.board.slots - 1)
-  }
-}
-
-function isStale(number: number, earlier: number): boolean {
-  const behind = (number - earlier) | 0
-  return behind < 0 || behind >= STALE
 }
 
 /** Numbers are int32 and wrap, past 0, which says that nothing has been posted, and its complement. */

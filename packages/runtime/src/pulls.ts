@@ -98,7 +98,7 @@ export class Pulls implements Watched {
 
   /** This rank gives up what it has named: nobody who reads it from now on believes it. */
   withdraw(): void {
-    this.#postings.tell(this.#number, WITHDRAWN, false)
+    this.#postings.channel.tell(this.#number, WITHDRAWN, false)
   }
 
   /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
@@ -106,7 +106,7 @@ export class Pulls implements Watched {
     // a rank that has posted has room; for one that has not, this is the first word in its slot
     if (!this.#postings.hasRoom(this.#number))
       yield this.#exchange.watch(new Room(this.#exchange, this.#postings, this.#number))
-    this.#postings.tell(this.#number, stage, this.#isWell)
+    this.#postings.channel.tell(this.#number, stage, this.#isWell)
     return this.#isWell
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type BoardChannel, createInProcessNetwork } from '@onecopy/transport'
+import { type BoardChannel, createInProcessNetwork, NOT_TOLD } from '@onecopy/transport'
 import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
 import { Operation, SUM } from '../src/operation.js'
@@ -376,9 +376,13 @@ describe('collectives by postings', () => {
       BoardChannel,
     ]
     old.post(3, 0, Uint8Array.of(1))
-    const again = new Postings(board, old, null, engineOf(0), [0, 1], 3)
-    again.passOver((3 + 2 ** 30) | 0)
+    old.tell(3, 1, true)
+    // the next number of that slot whose turn it is to be cleared
+    const again = new Postings(board, old, null, engineOf(0), [0, 1], 2 ** 16 + 2)
+    for (const end of [old, peer]) end.done(2 ** 16 + 2)
+    again.passOver(2 ** 16 + 3)
     assert.equal(peer.has(0, 3), false)
+    assert.equal(peer.told(0, 3, 1), NOT_TOLD)
   })
 
   it('work on more communicators than there are channels, and on slots that serve again', async () => {

@@ -10,7 +10,7 @@ import { type SimulatedJobOptions, simulate } from './support/simulated-job.js'
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
-const LENGTHS = [16, 128, 512, 1024].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
+const LENGTHS = [16, 32, 128, 512, 1024].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
 /** Shows the order. */
 const LAST = Operation.create((_a: number, b: number) => b)
 
@@ -108,11 +108,11 @@ describe('collectives that read the others’ memory', () => {
   it('do read it, and send no message', async () => {
     await simulate(3, {}, async (world) => {
       const before = world.statistics
-      await world.allgatherInto(new Float64Array(4000), new Float64Array(12_000))
+      await world.allgatherInto(new Float64Array(5000), new Float64Array(15_000))
       await world.allreduceInto(new Float64Array(30_000), new Float64Array(30_000), SUM)
       const { messages, bytesSingleCopy } = world.statistics
       assert.equal(messages, before.messages)
-      assert.equal(bytesSingleCopy - before.bytesSingleCopy, 2 * 32_000 + 2 * 2 * 80_000)
+      assert.equal(bytesSingleCopy - before.bytesSingleCopy, 2 * 40_000 + 2 * 2 * 80_000)
     })
   })
 
@@ -157,10 +157,10 @@ describe('collectives that read the others’ memory', () => {
           if (rank === 0) same(result, sum, `reduce in place, read ${call} refused`)
           await world.bcastInto(own, 1)
           same(own, data(1, length / 8), `bcast, read ${call} refused`)
-          const gathered = new Float64Array(size * 4000)
-          await world.allgatherInto(data(rank, 4000), gathered)
+          const gathered = new Float64Array(size * 5000)
+          await world.allgatherInto(data(rank, 5000), gathered)
           for (let source = 0; source < size; source++) {
-            same(gathered.subarray(source * 4000, (source + 1) * 4000), data(source, 4000), 'allgather')
+            same(gathered.subarray(source * 5000, (source + 1) * 5000), data(source, 5000), 'allgather')
           }
         })
       }
@@ -346,9 +346,9 @@ describe('collectives that read the others’ memory', () => {
     let most = 0
     await simulate(3, { wrap: counting }, async (world, rank) => {
       for (let i = 0; i < 20; i++) {
-        await world.allgatherInto(data(rank, 4000), new Float64Array(12_000))
+        await world.allgatherInto(data(rank, 5000), new Float64Array(15_000))
         await world.allreduceInto(data(rank, 30_000), new Float64Array(30_000), SUM)
-        await world.bcastInto(new Float64Array(4000), i % 3)
+        await world.bcastInto(new Float64Array(5000), i % 3)
         most = Math.max(most, named.size)
       }
     })
