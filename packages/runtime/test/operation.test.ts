@@ -142,7 +142,7 @@ describe('operations', () => {
       })
       /** Around every multiple of what a turn, a piece and the threshold are. */
       const lengths = (bytesPerElement: number) =>
-        [64, VECTOR_PIECE_BYTES, 3 * VECTOR_PIECE_BYTES, 1024].flatMap((bytes) =>
+        [64, 2048, 4096, VECTOR_PIECE_BYTES, 3 * VECTOR_PIECE_BYTES].flatMap((bytes) =>
           [-1, 0, 1].map((more) => bytes / bytesPerElement + more),
         )
       const awkward = (bytesPerElement: number, seed: number) => {
