@@ -296,17 +296,16 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   }
 
   *#run(): Schedule<T> {
-    this.start()
-    const begun = this.begin()
-    if (begun !== null) return yield* begun
-    if (!this.done) {
-      try {
-        yield this.#exchange.watch(this)
-      } catch (error) {
-        this.abandon()
-        throw error
-      }
+    let begun: Schedule<T> | null
+    try {
+      this.start()
+      begun = this.begin()
+      if (begun === null && !this.done) yield this.#exchange.watch(this)
+    } catch (error) {
+      this.abandon()
+      throw error
     }
+    if (begun !== null) return yield* begun
     const rest = this.conclude()
     return rest === null ? this.result! : yield* rest
   }

@@ -81,23 +81,27 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
       for (const source of sources) arrays[source]!.copy(source, number, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
-    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, own, byMessages) }),
+    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, 0, own, byMessages) }),
     byMessages,
   })
 }
 
-/** Every rank reads every other's block, its right neighbour's first. If one may not, all go by messages. */
-function* blocksPulled(
+/**
+ * Every rank reads the part of every other's memory that lies `offset` bytes into it, its right neighbour's first. If one may not, all go by
+ * messages. `own` is this rank's block where that is not in its place yet.
+ */
+export function* blocksPulled(
   exchange: Exchange,
   pulls: Pulls,
   places: readonly Uint8Array[],
+  offset: number,
   own: Uint8Array | null,
   byMessages: () => Schedule<void>,
 ): Schedule<void> {
   const { rank, size } = exchange
   for (let step = 1; step < size; step++) {
     const source = (rank + step) % size
-    pulls.read(source, 0, 0, places[source]!)
+    pulls.read(source, 0, offset, places[source]!)
   }
   const isWell = yield* pulls.tell(0)
   if (own !== null) places[rank]!.set(own)

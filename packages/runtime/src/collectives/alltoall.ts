@@ -5,6 +5,7 @@ import { PostedArrays } from '../posted-arrays.js'
 import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
+import { blocksPulled } from './allgather.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
 import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
 import { ALLTOALL_PEERS_MAX, goesDirectly, pullsParts } from './choose.js'
@@ -126,28 +127,11 @@ function exchanged(
       for (const source of sources) arrays.copy(source, number, places[source]!)
       if (sending !== receiving) places[rank]!.set(own)
     },
-    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, own, byMessages) }),
+    ...(isPosted
+      ? {}
+      : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, rank * each, own, byMessages) }),
     byMessages,
   })
-}
-
-/** Every rank reads its block of every other's memory, its right neighbour's first. If one may not, all go by messages. */
-function* blocksPulled(
-  exchange: Exchange,
-  pulls: Pulls,
-  places: readonly Uint8Array[],
-  own: Uint8Array,
-  byMessages: () => Schedule<void>,
-): Schedule<void> {
-  const { rank, size } = exchange
-  for (let step = 1; step < size; step++) {
-    const source = (rank + step) % size
-    pulls.read(source, 0, rank * own.length, places[source]!)
-  }
-  const isWell = yield* pulls.tell(0)
-  places[rank]!.set(own)
-  const ill = yield* pulls.told(othersThan(rank, size), 0)
-  if (!isWell || ill.length > 0) yield* byMessages()
 }
 
 /** One side of an exchange: its blocks, and what the elements of each are. */
