@@ -300,7 +300,7 @@ export abstract class CommunicatorBase {
     return this.job.thresholds
   }
 
-  /** Payload bytes this rank has received, by the way they came. */
+  /** Payload bytes this rank has received, by the way they came. What collectives post in shared memory is not counted. */
   get statistics(): ReturnType<Job['statistics']> {
     return this.job.statistics()
   }

@@ -16,7 +16,7 @@ import type { Schedule } from './schedule.js'
 import type { TransportKind } from './transports.js'
 import { ValuePacker } from './value-packer.js'
 
-/** Payload bytes received, by the way they came, and messages. */
+/** Payload bytes received, by the way they came, and messages; without what collectives post in shared memory for all. */
 export interface Statistics {
   /** Messages of any kind. */
   readonly messages: number

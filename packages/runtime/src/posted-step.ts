@@ -67,6 +67,8 @@ export interface PostedPlan<T> {
 export class PostedStep<T> implements Schedule<T>, Watched {
   /** What the wait for postings has failed with. */
   error: unknown = undefined
+  /** Once {@link conclude} has given null. */
+  result: T | undefined = undefined
   readonly #exchange: Exchange
   readonly #postings: Postings
   // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
@@ -215,9 +217,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       this.abandon()
     }
   }
-
-  /** Once {@link conclude} has given null. */
-  result: T | undefined = undefined
 
   #byMessages(): Schedule<T> {
     if (this.#kept !== null) return this.#kept

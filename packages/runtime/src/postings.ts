@@ -67,6 +67,12 @@ export class Postings {
     this.#engine.messenger.link(world).bytesSingleCopy += into.byteLength
   }
 
+  /** Fills `into` from a posting's bytes from `offset` on. */
+  copy(member: number, number: number, offset: number, into: Uint8Array): void {
+    const at = this.channel.offsetOf(member, number) + offset
+    this.#engine.messenger.delivery.copier.copy(into, 0, this.board.bytes, at, into.length)
+  }
+
   /** A posting's int32 at `index`: somebody else's writing. */
   wordOf(member: number, number: number, index: number): number {
     return this.#boardWords[this.channel.offsetOf(member, number) / 4 + index]!

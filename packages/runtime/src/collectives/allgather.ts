@@ -1,7 +1,6 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, pieceTypeOf, UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
-import { PostedArrays } from '../posted-arrays.js'
 import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
@@ -68,7 +67,6 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
     return saidToGoByMessages(exchange, 'allgatherInto', byMessages)
   }
   const places = Array.from({ length: size }, (_, source) => blocks.of(source))
-  const arrays = isPosted ? places.map((place) => new PostedArrays(postings, UINT8, place.length)) : []
   const outgoing = own ?? places[rank]!
   const sources = othersThan(rank, size)
   return new PostedStep(exchange, postings, {
@@ -78,7 +76,7 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
     sources,
     byteLengths: sources.map((source) => places[source]!.length),
     take: (number) => {
-      for (const source of sources) arrays[source]!.copy(source, number, places[source]!)
+      for (const source of sources) postings.copy(source, number, 0, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
     ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, 0, own, byMessages) }),

@@ -1,7 +1,6 @@
 import { IN_PLACE } from '../constants.js'
 import { allocate, bytesOf, bytesPerElement, elementTypeName, UINT8 } from '../element-type.js'
 import { OneStep } from '../one-step.js'
-import { PostedArrays } from '../posted-arrays.js'
 import { PostedStep, saidToGoByMessages } from '../posted-step.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
@@ -113,7 +112,6 @@ function exchanged(
   if (postings === null || !isEven || !(isPosted || isPulled)) {
     return saidToGoByMessages(exchange, 'alltoallInto', byMessages)
   }
-  const arrays = new PostedArrays(postings, UINT8, isPosted ? each : 0, isPosted ? rank * each : 0)
   const places = Array.from({ length: size }, (_, source) => receiving.blocks.of(source))
   const own = sending.blocks.of(rank)
   const sources = othersThan(rank, size)
@@ -124,7 +122,7 @@ function exchanged(
     sources,
     byteLengths: sources.map(() => bytes.length),
     take: (number) => {
-      for (const source of sources) arrays.copy(source, number, places[source]!)
+      for (const source of sources) postings.copy(source, number, rank * each, places[source]!)
       if (sending !== receiving) places[rank]!.set(own)
     },
     ...(isPosted

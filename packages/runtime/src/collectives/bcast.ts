@@ -1,6 +1,5 @@
 import { UINT8, VALUE } from '../element-type.js'
 import { OneStep } from '../one-step.js'
-import { PostedArrays } from '../posted-arrays.js'
 import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
@@ -48,7 +47,6 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   const isRoot = rank === root
   const isPosted = postings.fits(bytes.length)
   const isPulled = !isPosted && pullsBroadcast(bytes.length, exchange.size)
-  const arrays = new PostedArrays(postings, UINT8, isPosted ? bytes.length : 0)
   return new PostedStep(exchange, postings, {
     collective: 'bcastInto',
     own: isRoot ? (isPosted ? bytes : isPulled ? [bytes] : BY_MESSAGES) : null,
@@ -56,7 +54,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
     sources: isRoot ? [] : [root],
     byteLengths: [bytes.length],
     take: (number) => {
-      if (!isRoot) arrays.copy(root, number, bytes)
+      if (!isRoot) postings.copy(root, number, 0, bytes)
     },
     ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, bytes, root) } : {}),
     byMessages,
