@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { VECTOR_PIECE_BYTES } from '../src/collectives/choose.js'
 import { type Kernel, kernelFor } from '../src/collectives/kernels.js'
-import { isVectorised, vectorKernelFor } from '../src/collectives/vector-kernels.js'
+import { isVectorised, vectorAccumulatorFor, vectorKernelFor } from '../src/collectives/vector-kernels.js'
 import { elementTypeOf } from '../src/element-type.js'
 import { BAND, BOR, BXOR, LAND, LOR, LXOR, MAX, MAXLOC, MIN, MINLOC, Operation, PROD, SUM } from '../src/operation.js'
 
@@ -213,6 +213,23 @@ describe('operations', () => {
         const a = new Float64Array(5000).fill(1)
         kernelFor('SUM', elementTypeOf(a))!(a, a, a, a.length)
         assert.ok(a.every((element) => element === 2))
+      })
+
+      it('where no more than its first page is to be had, arrays are combined two by two', () => {
+        scope.WebAssembly = {
+          Module: class {},
+          Instance: class {
+            readonly exports = {
+              memory: {
+                buffer: new ArrayBuffer(65536),
+                grow: () => {
+                  throw new RangeError('WebAssembly.Memory.grow(): Maximum memory size exceeded')
+                },
+              },
+            }
+          },
+        }
+        assert.equal(vectorAccumulatorFor('SUM', elementTypeOf(new Float64Array(1))), null)
       })
 
       it('combines into an array that is only a part of its operands', () => {

@@ -123,19 +123,20 @@ const PARTS_MAX = 4
 /** An accumulator for `operation` on arrays of `elementType`; null as for {@link vectorKernelFor}. */
 export function vectorAccumulatorFor(operation: string, elementType: number): VectorAccumulator | null {
   if (!isVectorised(operation, elementType)) return null
-  const exports = instantiate()
+  const exports = instantiate(PARTS_MAX - 1)
   if (exports === null) return null
-  exports.memory.grow(PARTS_MAX - 1)
   return new VectorAccumulator(exports[`${operation} ${TYPE_NAMES[elementType]}`] as VectorLoop, exports.memory.buffer)
 }
 
 /** Null also where its memory is refused: each takes gigabytes of addresses (none of memory), and those may be limited. */
-function instantiate(): Exports | null {
+function instantiate(morePages = 0): Exports | null {
   const { WebAssembly } = globalThis as { readonly WebAssembly?: WebAssemblyApi }
   if (WebAssembly === undefined) return null
   try {
     compiled ??= new WebAssembly.Module(Buffer.from(VECTOR_KERNELS, 'base64'))
-    return new WebAssembly.Instance(compiled).exports
+    const { exports } = new WebAssembly.Instance(compiled)
+    if (morePages > 0) exports.memory.grow(morePages)
+    return exports
   } catch {
     return null
   }

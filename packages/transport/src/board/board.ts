@@ -3,8 +3,8 @@
  * arrays are made of postings: one store and one look instead of a message per pair.
  *
  * A board has channels. A channel is for one group of ranks, all of which post on it and all of which number their postings alike,
- * from 1 upwards. Every rank has `slots` slots in it: posting n lies in slot n modulo `slots`, where posting n - slots lay, so a rank may post n only once
- * nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}).
+ * from 1 upwards. Every rank has `slots` slots in it: posting n lies in slot n modulo `slots`, where posting n - slots lay, so a rank
+ * may post n only once nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}).
  */
 export interface Board {
   /** How many channels there are, numbered from 0; the same on every rank. */
@@ -21,9 +21,7 @@ export interface Board {
    */
   isDue: () => boolean
 
-  /**
-   * Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them.
-   */
+  /** Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them. */
   channel(index: number, ranks: readonly number[]): BoardChannel
 }
 
