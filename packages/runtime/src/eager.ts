@@ -18,7 +18,7 @@ import {
 } from './envelope.js'
 import type { Outbox } from './outbox.js'
 import type { EagerInflow, PeerLink } from './peer-link.js'
-import { CREDIT_BYTES, EAGER_OVERHEAD_BYTES, EAGER_WINDOW_BYTES, isEager, type Thresholds } from './protocol.js'
+import { CREDIT_BYTES, EAGER_OVERHEAD_BYTES, EAGER_WINDOW_BYTES, isEager } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 
 /** Short messages: envelope and bytes leave at once, in one frame or in a row of them. Done when copied. */
@@ -26,20 +26,18 @@ export class EagerProtocol {
   readonly #outbox: Outbox
   readonly #words: Int32Array
   readonly #delivery: Delivery
-  readonly #thresholds: Thresholds
 
-  constructor(outbox: Outbox, delivery: Delivery, thresholds: Thresholds) {
+  constructor(outbox: Outbox, delivery: Delivery) {
     this.#outbox = outbox
     this.#words = outbox.words
     this.#delivery = delivery
-    this.#thresholds = thresholds
   }
 
   /** The hot path: sends the whole message now and answers true, or does nothing and answers false. */
   trySend(link: PeerLink, context: number, tag: number, type: number, bytes: Uint8Array): boolean {
     // length, not byteLength: the latter is a call (10 ns)
     const byteLength = bytes.length
-    if (byteLength > this.#thresholds.eagerPartBytes || link.backlog.length !== 0 || link.ended !== null) return false
+    if (byteLength > link.thresholds.eagerPartBytes || link.backlog.length !== 0 || link.ended !== null) return false
     const outstanding = link.eagerOutstanding + byteLength + EAGER_OVERHEAD_BYTES
     if (outstanding > EAGER_WINDOW_BYTES) return false
     const words = this.#words
@@ -53,8 +51,8 @@ export class EagerProtocol {
 
   /** Whether {@link send} may be used for a message of this length now. */
   accepts(link: PeerLink, byteLength: number): boolean {
-    const { remote } = link
-    return isEager(this.#thresholds, byteLength, link.eagerOutstanding, remote?.canRead(link.rank) === true)
+    const { remote, thresholds } = link
+    return isEager(thresholds, byteLength, link.eagerOutstanding, remote?.canRead(link.rank) === true)
   }
 
   /**
@@ -71,7 +69,7 @@ export class EagerProtocol {
     acknowledgeId: number,
   ): void {
     const total = bytes.byteLength
-    const part = this.#thresholds.eagerPartBytes
+    const part = link.thresholds.eagerPartBytes
     const words = this.#words
     const whole = total <= part
     const acknowledged = acknowledgeId >= 0

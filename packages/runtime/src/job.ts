@@ -95,16 +95,17 @@ export class Job {
   private constructor(link: JobLink, routes: Routes, group: JobGroup) {
     this.link = link
     this.#routes = routes
-    const main = routes.transports[0]
-    this.thresholds = thresholdsFor(main?.limits.frameBytesMax ?? Number.MAX_SAFE_INTEGER, link.settings)
+    this.thresholds = thresholdsFor(routes.transports[0]?.limits ?? null, link.settings)
     const packer = new ValuePacker({ partBytesMin: this.thresholds.partBytesMin })
     this.contexts = new ContextTable(link.rank, link.size)
     const communicators = new CommunicatorStates(this.contexts)
     this.#messenger = new Messenger(
       link.rank,
-      this.thresholds,
       packer,
-      (rank) => new PeerLink(rank, routes.routeTo(rank)),
+      (rank) => {
+        const transport = routes.routeTo(rank)
+        return new PeerLink(rank, transport, thresholdsFor(transport.limits, link.settings))
+      },
       communicators,
     )
     communicators.messenger = this.#messenger

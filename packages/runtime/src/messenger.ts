@@ -36,7 +36,7 @@ import { copyOf } from './memory.js'
 import { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isEagerToSelf, type Thresholds } from './protocol.js'
+import { isEagerToSelf } from './protocol.js'
 import { Rendezvous } from './rendezvous.js'
 import type { RequestRecord } from './request.js'
 import type { ValuePacker } from './value-packer.js'
@@ -92,19 +92,13 @@ export class Messenger implements FrameReceiver {
   /** A frame that could not be believed: the engine ends the job with it. */
   broken: OnecopyError | null = null
 
-  constructor(
-    rank: number,
-    thresholds: Thresholds,
-    packer: ValuePacker,
-    linkTo: (rank: number) => PeerLink,
-    concerns: MessengerConcerns,
-  ) {
+  constructor(rank: number, packer: ValuePacker, linkTo: (rank: number) => PeerLink, concerns: MessengerConcerns) {
     this.rank = rank
     this.#concerns = concerns
     this.packer = packer
     this.delivery = new Delivery(packer)
-    this.eager = new EagerProtocol(this.outbox, this.delivery, thresholds)
-    this.rendezvous = new Rendezvous(this.outbox, this.delivery, packer, thresholds)
+    this.eager = new EagerProtocol(this.outbox, this.delivery)
+    this.rendezvous = new Rendezvous(this.outbox, this.delivery, packer)
     this.#linkTo = linkTo
   }
 

@@ -1,5 +1,6 @@
 import { OnecopyError, type RemoteMemory, type Transport } from '@onecopy/transport'
 import type { Arrival } from './arrival.js'
+import type { Thresholds } from './protocol.js'
 import type { RequestRecord } from './request.js'
 
 /** A frame that did not fit yet, with the request that is done once it has been copied out. */
@@ -28,6 +29,7 @@ export class PeerLink {
   readonly rank: number
   readonly transport: Transport
   readonly remote: RemoteMemory | null
+  readonly thresholds: Thresholds
   /** Frames waiting for room, in order. */
   readonly backlog: BacklogFrame[] = []
   /** How many of them, from the front, have gone out: they are dropped many at a time. */
@@ -46,10 +48,11 @@ export class PeerLink {
   bytesStreamed = 0
   messages = 0
 
-  constructor(rank: number, transport: Transport) {
+  constructor(rank: number, transport: Transport, thresholds: Thresholds) {
     this.rank = rank
     this.transport = transport
     this.remote = transport.remoteMemory
+    this.thresholds = thresholds
   }
 
   /**

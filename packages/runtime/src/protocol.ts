@@ -1,4 +1,4 @@
-import type { RemoteMemory } from '@onecopy/transport'
+import type { RemoteMemory, TransportLimits } from '@onecopy/transport'
 
 /** Where one way of sending ends and the next begins. All in bytes. */
 export interface Thresholds {
@@ -37,23 +37,28 @@ export const EAGER_OVERHEAD_BYTES = 128
 /** The receiver tells how much it has taken each time this much has come together. */
 export const CREDIT_BYTES = EAGER_WINDOW_BYTES / 4
 
+/** A rank without peers has no transport either. */
+const NO_LIMITS = { frameBytesMax: Number.MAX_SAFE_INTEGER, frameCostBytes: 0 }
+
 /**
- * The thresholds within a transport's longest frame, with the user's wishes (ONECOPY_EAGER, ONECOPY_EAGER_PART,
+ * The thresholds for a transport with these limits (null: there is none), with the user's wishes (ONECOPY_EAGER, ONECOPY_EAGER_PART,
  * ONECOPY_BOTH_ENDS; bytes) on top.
  */
 export function thresholdsFor(
-  frameBytesMax: number,
+  limits: TransportLimits | null,
   settings: Readonly<Record<string, string | undefined>>,
 ): Thresholds {
+  const { frameBytesMax, frameCostBytes } = limits ?? NO_LIMITS
   const bothEndsBytesMin = wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN)
   const eagerBytesMax = (usual: number): number => Math.min(wish(settings.eager, usual), EAGER_WINDOW_BYTES / 2)
+  const frameBytes = (usual: number): number => Math.min(Math.max(usual, frameCostBytes), frameBytesMax)
   return {
     eagerBytesMax: eagerBytesMax(EAGER_BYTES_MAX),
     eagerBytesMaxRemote: eagerBytesMax(Math.min(EAGER_BYTES_MAX, Math.max(0, bothEndsBytesMin - 1))),
-    eagerPartBytes: Math.max(1, Math.min(wish(settings.eagerPart, EAGER_PART_BYTES), frameBytesMax)),
+    eagerPartBytes: Math.max(1, Math.min(wish(settings.eagerPart, frameBytes(EAGER_PART_BYTES)), frameBytesMax)),
     bothEndsBytesMin,
     partBytesMin: PART_BYTES_MIN,
-    streamFrameBytes: Math.min(STREAM_FRAME_BYTES, frameBytesMax),
+    streamFrameBytes: frameBytes(STREAM_FRAME_BYTES),
   }
 }
 

@@ -29,7 +29,7 @@ import { Incoming } from './incoming.js'
 import type { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isExposable, isReadable, isRoundOver, readLength, splitAt, type Thresholds } from './protocol.js'
+import { isExposable, isReadable, isRoundOver, readLength, splitAt } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
@@ -47,19 +47,17 @@ export class Rendezvous {
   readonly #words: Int32Array
   readonly #delivery: Delivery
   readonly #packer: ValuePacker
-  readonly #thresholds: Thresholds
   /** What has a segment to move: removed when done, or when it waits for the peer. */
   readonly #incoming = new WorkSet<Incoming>()
   readonly #outgoing = new WorkSet<Outgoing>()
   /** In the current round. */
   #bytesMoved = 0
 
-  constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker, thresholds: Thresholds) {
+  constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker) {
     this.#outbox = outbox
     this.#words = outbox.words
     this.#delivery = delivery
     this.#packer = packer
-    this.#thresholds = thresholds
   }
 
   get hasWork(): boolean {
@@ -105,8 +103,8 @@ export class Rendezvous {
   /** Sender: somebody awaits this send, so this side has time to copy. */
   nowWaiting(request: RequestRecord): void {
     const outgoing = this.sends.get(request.sendId)
-    if (outgoing === null || outgoing.toldWaiting || outgoing.main.byteLength < this.#thresholds.bothEndsBytesMin)
-      return
+    if (outgoing === null || outgoing.toldWaiting) return
+    if (outgoing.main.byteLength < outgoing.link.thresholds.bothEndsBytesMin) return
     outgoing.toldWaiting = true
     this.#words[0] = WAITING
     this.#words[1] = request.sendId
@@ -283,7 +281,7 @@ export class Rendezvous {
   #offer(incoming: Incoming): void {
     const { link, main } = incoming
     if (incoming.offered || incoming.hasParts || incoming.readEnd < incoming.byteLength) return
-    const from = splitAt(this.#thresholds, incoming.readAt, incoming.byteLength)
+    const from = splitAt(link.thresholds, incoming.readAt, incoming.byteLength)
     if (from >= incoming.byteLength || !isExposable(link.remote, main)) return
     incoming.offered = true
     incoming.awaitsWritten = true
@@ -314,7 +312,7 @@ export class Rendezvous {
     try {
       if (incoming.readAt < incoming.readEnd) {
         const length = readLength(
-          this.#thresholds,
+          link.thresholds,
           remote.limits.segmentBytes,
           incoming.readAt,
           incoming.readEnd,
@@ -479,7 +477,7 @@ export class Rendezvous {
 
   #stream(outgoing: Outgoing): number {
     const { link } = outgoing
-    const frameBytes = this.#thresholds.streamFrameBytes
+    const frameBytes = link.thresholds.streamFrameBytes
     const words = this.#words
     words[0] = DATA
     words[1] = outgoing.streamId

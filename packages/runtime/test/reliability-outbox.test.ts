@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { OnecopyError, type Transport } from '@onecopy/transport'
 import { Outbox } from '../src/outbox.js'
 import { PeerLink } from '../src/peer-link.js'
+import { thresholdsFor } from '../src/protocol.js'
 import { type RequestOwner, RequestRecord } from '../src/request.js'
 
 const OWNER: RequestOwner = {
@@ -23,7 +24,7 @@ function linkThatThrows(error: Error): PeerLink {
       throw error
     },
   } as unknown as Transport
-  return new PeerLink(1, transport)
+  return new PeerLink(1, transport, thresholdsFor(null, {}))
 }
 
 describe('the outbox', () => {

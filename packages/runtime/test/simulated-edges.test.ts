@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { OnecopyError, type Transport } from '@onecopy/transport'
 import { Outbox } from '../src/outbox.js'
 import { PeerLink } from '../src/peer-link.js'
+import { thresholdsFor } from '../src/protocol.js'
 import { type RequestOwner, RequestRecord } from '../src/request.js'
 import { waitAllSync } from '../src/waiting.js'
 import { turns, within } from './support/deadline.js'
@@ -202,7 +203,7 @@ describe('a transport that throws', () => {
       },
     } as unknown as Transport
     const outbox = new Outbox()
-    const link = new PeerLink(1, transport)
+    const link = new PeerLink(1, transport, thresholdsFor(null, {}))
     const requests = [1, 2].map(() => new RequestRecord(owner))
     requests.forEach((request, index) => {
       outbox.words[0] = index + 1

@@ -23,6 +23,9 @@ const WATCHED_QUIET_MAX = 4
 /** Empty polls in a row after which a ring counts as quiet. */
 const QUIET_POLLS = 1000
 
+/** A frame through a ring costs some 0.1 us. */
+const FRAME_COST_BYTES = 1024
+
 /** What a {@link CmaTransport} is made of; it takes care of giving all of it back. */
 export interface CmaTransportParts {
   readonly rank: number
@@ -67,7 +70,12 @@ export class CmaTransport implements Transport {
   constructor(parts: CmaTransportParts) {
     const { size, segment } = parts
     const { frameBytesMax, payloadBytes } = segment.layout
-    this.limits = { frameBytesMax, inlineBytesMax: INLINE_BYTES_MIN, queueBytesMax: payloadBytes }
+    this.limits = {
+      frameBytesMax,
+      inlineBytesMax: INLINE_BYTES_MIN,
+      frameCostBytes: FRAME_COST_BYTES,
+      queueBytesMax: payloadBytes,
+    }
     this.remoteMemory = parts.remoteMemory
     const { doorbell } = parts
     this.board = new MemoryBoard({

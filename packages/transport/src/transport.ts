@@ -13,6 +13,11 @@ export interface TransportLimits {
    * `frameBytesMax`.
    */
   readonly inlineBytesMax: number
+  /**
+   * What a frame costs by itself, as the payload bytes that could be copied in the same time: who cuts a message into shorter frames
+   * pays more for frames than for bytes. Not more than `frameBytesMax`.
+   */
+  readonly frameCostBytes: number
   /** Payload bytes that may be under way to one peer before `trySend` answers false. Not less than `frameBytesMax`. */
   readonly queueBytesMax: number
 }

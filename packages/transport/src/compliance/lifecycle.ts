@@ -11,7 +11,7 @@ export const lifecycle: Area = {
   declare(test) {
     test('has a name and limits that keep to the contract', (stage) => {
       for (const end of stage.transports) {
-        const { frameBytesMax, inlineBytesMax, queueBytesMax } = end.limits
+        const { frameBytesMax, inlineBytesMax, frameCostBytes, queueBytesMax } = end.limits
         sure(end.name.length > 0, 'a transport without a name')
         sure(
           Number.isInteger(frameBytesMax) && frameBytesMax >= 1024,
@@ -19,6 +19,8 @@ export const lifecycle: Area = {
         )
         sure(Number.isInteger(inlineBytesMax) && inlineBytesMax >= 0, `inlineBytesMax is ${inlineBytesMax}`)
         sure(inlineBytesMax <= frameBytesMax, `inlineBytesMax ${inlineBytesMax} exceeds frameBytesMax ${frameBytesMax}`)
+        sure(Number.isInteger(frameCostBytes) && frameCostBytes >= 0, `frameCostBytes is ${frameCostBytes}`)
+        sure(frameCostBytes <= frameBytesMax, `frameCostBytes ${frameCostBytes} exceeds frameBytesMax ${frameBytesMax}`)
         sure(Number.isInteger(queueBytesMax), `queueBytesMax is ${queueBytesMax}`)
         sure(
           queueBytesMax >= frameBytesMax,

@@ -51,6 +51,7 @@ export interface InProcessNetwork {
 const FRAME_BYTES_MAX = 8192
 const FRAME_BYTES_LEAST = 1024
 const INLINE_BYTES_MAX = 64
+const FRAME_COST_BYTES = 256
 const QUEUED_FRAMES_OF_FULL_LENGTH = 8
 const QUEUE_FRAMES_MAX = 256
 const EXPOSE_BYTES_MIN = 65
@@ -154,7 +155,12 @@ function limitsOf(options: InProcessOptions): TransportLimits {
     throw new RangeError(`inlineBytesMax (${inlineBytesMax}) must not be more than frameBytesMax (${frameBytesMax})`)
   }
   const queueBytesMax = options.queueBytesMax ?? frameBytesMax * QUEUED_FRAMES_OF_FULL_LENGTH
-  return { frameBytesMax, inlineBytesMax, queueBytesMax: atLeast('queueBytesMax', queueBytesMax, frameBytesMax) }
+  return {
+    frameBytesMax,
+    inlineBytesMax,
+    frameCostBytes: FRAME_COST_BYTES,
+    queueBytesMax: atLeast('queueBytesMax', queueBytesMax, frameBytesMax),
+  }
 }
 
 function atLeast(name: string, value: number, least: number): number {
