@@ -8,6 +8,7 @@ import {
   META_LENGTH_SHIFT,
   META_MARK_SHIFT,
   META_WORDS_MASK,
+  payloadRoom,
   ringOffset,
   SLOT_BYTES,
   SLOT_HEADER_WORD,
@@ -121,10 +122,10 @@ export class RingReader {
       let payloadAfter = this.#payloadConsumed
       if (inlineOffset(wordCount) + byteLength > SLOT_BYTES) {
         const position = words[slot + SLOT_HEADER_WORD + wordCount] as number
-        const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
-        if (position !== this.#expectedPosition(padded)) return this.#doubt(taken, 'payload at', position)
+        const room = payloadRoom(byteLength, this.#payloadBytes)
+        if (position !== this.#expectedPosition(room)) return this.#doubt(taken, 'payload at', position)
         at = this.#payloadStart + (position & (this.#payloadBytes - 1))
-        payloadAfter = (position + padded) | 0
+        payloadAfter = (position + room) | 0
       }
       const header = this.#header
       for (let i = 0; i < wordCount; i++) header[i] = words[slot + SLOT_HEADER_WORD + i] as number
@@ -188,9 +189,9 @@ export class RingReader {
     return true
   }
 
-  #expectedPosition(padded: number): number {
+  #expectedPosition(room: number): number {
     const place = this.#payloadConsumed & (this.#payloadBytes - 1)
-    const skipped = place + padded > this.#payloadBytes ? this.#payloadBytes - place : 0
+    const skipped = place + room > this.#payloadBytes ? this.#payloadBytes - place : 0
     return (this.#payloadConsumed + skipped) | 0
   }
 

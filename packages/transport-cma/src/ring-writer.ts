@@ -6,6 +6,7 @@ import {
   LINE_BYTES,
   META_LENGTH_SHIFT,
   META_MARK_SHIFT,
+  payloadRoom,
   ringOffset,
   SLOT_BYTES,
   SLOT_HEADER_WORD,
@@ -105,11 +106,11 @@ export class RingWriter {
 
   /** Copies a payload that does not fit into its slot, and says in `positionWord` where it lies. */
   #writePayload(positionWord: number, bytes: Uint8Array, byteOffset: number, byteLength: number): number {
-    const padded = (byteLength + LINE_BYTES - 1) & -LINE_BYTES
+    const room = payloadRoom(byteLength, this.#payloadBytes)
     const mask = this.#payloadBytes - 1
     const place = this.#payloadWritten & mask
-    const skipped = place + padded > this.#payloadBytes ? this.#payloadBytes - place : 0
-    const taken = skipped + padded
+    const skipped = place + room > this.#payloadBytes ? this.#payloadBytes - place : 0
+    const taken = skipped + room
     if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) {
       if (!this.#lookAtTail()) return CORRUPT
       if (((this.#payloadWritten - this.#payloadFreed) | 0) + taken > this.#payloadBytes) return this.#full()
@@ -117,7 +118,7 @@ export class RingWriter {
     const position = (this.#payloadWritten + skipped) | 0
     this.#copyIn(this.#payloadStart + (position & mask), bytes, byteOffset, byteLength)
     this.#words[positionWord] = position
-    this.#payloadWritten = (position + padded) | 0
+    this.#payloadWritten = (position + room) | 0
     return WRITTEN
   }
 

@@ -7,6 +7,7 @@ import {
   defaultGeometry,
   FIRST_SLOT_WORD,
   HEAD_SLOTS_WORD,
+  payloadRoom,
   ringGeometry,
   ringOffset,
   SLOT_META_WORD,
@@ -32,6 +33,26 @@ const collect = (into: Seen[]) => ({
   frame(_peer: number, words: Int32Array, count: number, bytes: Uint8Array, offset: number, length: number): void {
     into.push({ words: [...words.subarray(0, count)], bytes: Buffer.from(bytes.subarray(offset, offset + length)) })
   },
+})
+
+describe('the room of a payload', () => {
+  for (const size of [2, 8, 32, 64, 1000]) {
+    const { payloadBytes, frameBytesMax } = defaultGeometry(size)
+
+    it(`holds it, in whole lines, and never takes more than a quarter of the area (${size} ranks)`, () => {
+      for (let byteLength = 1; byteLength <= frameBytesMax; byteLength++) {
+        const room = payloadRoom(byteLength, payloadBytes)
+        assert.ok(room >= byteLength && room % 64 === 0 && room <= payloadBytes / 4, `${byteLength} bytes take ${room}`)
+      }
+    })
+
+    it(`keeps short ones apart as far as the area allows (${size} ranks)`, () => {
+      const byteLength = payloadBytes / 64
+      const distance = payloadRoom(byteLength, payloadBytes) - Math.ceil(byteLength / 64) * 64
+      assert.equal(distance, size <= 16 ? 1024 : size <= 32 ? 512 : size <= 128 ? 128 : 0)
+      assert.equal(payloadRoom(byteLength + 1, payloadBytes), Math.ceil((byteLength + 1) / 64) * 64)
+    })
+  }
 })
 
 describe('a ring', () => {
