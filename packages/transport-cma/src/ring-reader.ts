@@ -51,6 +51,8 @@ export class RingReader {
   readonly #firstSlotWord: number
   readonly #endSlotWord: number
   readonly #slotCount: number
+  readonly #stepWords: number
+  readonly #lapWords: number
   readonly #payloadStart: number
   readonly #payloadBytes: number
   readonly #frameBytesMax: number
@@ -81,12 +83,15 @@ export class RingReader {
     this.#bytes = segment.bytes
     this.#header = header
     this.#ringWord = start / 4
-    this.#slotCount = segment.layout.slotCount
+    const { slotCount, slotStep, payloadBytes, frameBytesMax } = segment.layout
+    this.#slotCount = slotCount
+    this.#stepWords = slotStep * SLOT_WORDS
     this.#firstSlotWord = this.#ringWord + FIRST_SLOT_WORD
-    this.#endSlotWord = this.#firstSlotWord + this.#slotCount * SLOT_WORDS
+    this.#lapWords = slotCount * SLOT_WORDS
+    this.#endSlotWord = this.#firstSlotWord + this.#lapWords
     this.#payloadStart = 4 * this.#endSlotWord
-    this.#payloadBytes = segment.layout.payloadBytes
-    this.#frameBytesMax = segment.layout.frameBytesMax
+    this.#payloadBytes = payloadBytes
+    this.#frameBytesMax = frameBytesMax
     this.#slotWord = this.#firstSlotWord
   }
 
@@ -197,13 +202,9 @@ export class RingReader {
 
   #advance(slot: number): void {
     this.#consumed = (this.#consumed + 1) | 0
-    const next = slot + SLOT_WORDS
-    if (next === this.#endSlotWord) {
-      this.#slotWord = this.#firstSlotWord
-      this.#lap = 1
-    } else {
-      this.#slotWord = next
-    }
+    const next = slot + this.#stepWords
+    this.#slotWord = next < this.#endSlotWord ? next : next - this.#lapWords
+    if (this.#slotWord === this.#firstSlotWord) this.#lap = 1
     this.#stale = this.#lap === 0 ? 0 : (this.#consumed + 1 - this.#slotCount) | 0
   }
 

@@ -45,9 +45,10 @@ export class RingWriter {
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   readonly #ringWord: number
-  readonly #firstSlotWord: number
   readonly #endSlotWord: number
   readonly #slotCount: number
+  readonly #stepWords: number
+  readonly #lapWords: number
   readonly #payloadStart: number
   readonly #payloadBytes: number
   #slotWord: number
@@ -69,12 +70,14 @@ export class RingWriter {
     this.#bytes = segment.bytes
     this.#ringWord = start / 4
     this.watchedWord = this.#ringWord + WATCHED_WORD
-    this.#slotCount = segment.layout.slotCount
-    this.#firstSlotWord = this.#ringWord + FIRST_SLOT_WORD
-    this.#endSlotWord = this.#firstSlotWord + this.#slotCount * SLOT_WORDS
+    const { slotCount, slotStep, payloadBytes } = segment.layout
+    this.#slotCount = slotCount
+    this.#stepWords = slotStep * SLOT_WORDS
+    this.#lapWords = slotCount * SLOT_WORDS
+    this.#slotWord = this.#ringWord + FIRST_SLOT_WORD
+    this.#endSlotWord = this.#slotWord + this.#lapWords
     this.#payloadStart = 4 * this.#endSlotWord
-    this.#payloadBytes = segment.layout.payloadBytes
-    this.#slotWord = this.#firstSlotWord
+    this.#payloadBytes = payloadBytes
   }
 
   /** Copies one frame in and publishes it. Trusts the measures it is given. */
@@ -99,8 +102,8 @@ export class RingWriter {
     ring[this.#ringWord + HEAD_PAYLOAD_WORD] = this.#payloadWritten
     this.#published = (this.#published + 1) | 0
     Atomics.store(ring, slot, this.#published)
-    const next = slot + SLOT_WORDS
-    this.#slotWord = next === this.#endSlotWord ? this.#firstSlotWord : next
+    const next = slot + this.#stepWords
+    this.#slotWord = next < this.#endSlotWord ? next : next - this.#lapWords
     return WRITTEN
   }
 

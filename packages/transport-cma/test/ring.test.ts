@@ -55,6 +55,17 @@ describe('the room of a payload', () => {
   }
 })
 
+describe('the slots of a ring', () => {
+  it('have their turns, each once a lap, two in a row never close to each other', () => {
+    for (let slotCount = 8; slotCount <= 300; slotCount++) {
+      const { slotStep } = ringGeometry(slotCount, 8192)
+      const turns = Array.from({ length: slotCount }, (_, turn) => (turn * slotStep) % slotCount)
+      assert.equal(new Set(turns).size, slotCount, `${slotCount} slots, step ${slotStep}`)
+      assert.ok(slotStep >= 5 && slotStep < 12, `${slotCount} slots, step ${slotStep}`)
+    }
+  })
+})
+
 describe('a ring', () => {
   // A short ring, so that it wraps often.
   const geometry = ringGeometry(13, 8192)
@@ -209,7 +220,7 @@ describe('a ring', () => {
     writer.write(Int32Array.of(1), 1, new Uint8Array(0), 0, 0)
     writer.write(Int32Array.of(2), 1, new Uint8Array(0), 0, 0)
     assert.equal(segment.words[ringWord + HEAD_SLOTS_WORD], 1)
-    segment.words.fill(0, ringWord + FIRST_SLOT_WORD, ringWord + FIRST_SLOT_WORD + 2 * SLOT_WORDS)
+    segment.words.fill(0, ringWord + FIRST_SLOT_WORD, ringWord + FIRST_SLOT_WORD + geometry.slotCount * SLOT_WORDS)
     reader.watch()
     assert.equal(reader.unwatch(), false)
     assert.equal(reader.problem, '')
@@ -226,7 +237,8 @@ describe('a ring', () => {
       const to = new RingReader(segment, 2, 1, new Int32Array(12))
       const from = new RingWriter(segment, 1, 2)
       for (let i = 0; i < 5; i++) from.write(Int32Array.of(i, 2, 3), 3, source, 0, Math.floor(next() * 1024))
-      const word = ringWord + FIRST_SLOT_WORD + Math.floor(next() * 5) * SLOT_WORDS + Math.floor(next() * 6)
+      const slot = (Math.floor(next() * 5) * geometry.slotStep) % geometry.slotCount
+      const word = ringWord + FIRST_SLOT_WORD + slot * SLOT_WORDS + Math.floor(next() * 6)
       words[word] = (words[word] as number) ^ (1 << Math.floor(next() * 32))
       const start = ringOffset(layout, 1, 2)
       const receiver = {
