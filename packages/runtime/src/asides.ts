@@ -25,6 +25,11 @@ export class Asides {
     return arrayOver(elementTypeOf(like), memory, byteLength) as T
   }
 
+  /** Keeps nothing for the next call. */
+  drop(): void {
+    this.#kept.length = 0
+  }
+
   /** Whatever was taken is free again. */
   giveBack(): void {
     this.#taken = 0

@@ -70,6 +70,11 @@ export class CollectiveExchange implements Exchange {
     if (records.length > KEPT_RECORDS_MAX) records.length = KEPT_RECORDS_MAX
   }
 
+  /** Memory aside that was needed so far is not kept for the next call. */
+  dropAsides(): void {
+    this.#asides?.drop()
+  }
+
   sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
     return this.#send(elementType, bytes, NO_PARTS, dest, receiving)
   }

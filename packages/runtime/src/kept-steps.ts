@@ -1,7 +1,7 @@
 import type { CollectiveExchange } from './collective-exchange.js'
 import type { OneStep } from './one-step.js'
 import { Operation } from './operation.js'
-import type { PostedStep } from './posted-step.js'
+import { PostedStep } from './posted-step.js'
 import type { Exchange, Schedule } from './schedule.js'
 
 /** A collective on memory, as the blocking face calls it: views, a root, an operation, in the collective's own order. */
@@ -10,7 +10,9 @@ export type MemoryCollective = (exchange: Exchange, ...args: never[]) => Schedul
 /** What a program calls again and again in one loop. */
 const KEPT_MAX = 8
 /** Memory of larger arrays is not kept alive by being remembered. */
-const KEPT_BYTES_MAX = 256 * 1024
+const SHORT_BYTES_MAX = 256 * 1024
+/** Calls that are remembered with one pair of long arrays. */
+const KEPT_OF_LONG_MAX = 4
 
 /** A call's step, checked and laid out, with the exchange that it runs on. */
 export interface KeptStep {
@@ -25,24 +27,25 @@ export interface KeptStep {
 }
 
 /**
- * The last calls of collectives on short arrays. A loop mostly calls the same collective on the same arrays, as MPI's persistent
- * collectives do by name; what depends on nothing else (checks, views, memory aside) then need not be made again.
+ * The last calls of collectives on arrays. A loop mostly calls the same collective on the same arrays, as MPI's persistent
+ * collectives do by name; what depends on nothing else (checks, views, memory aside) then need not be made again. Long arrays'
+ * calls are remembered for as long as the program holds the arrays itself.
  */
 export class KeptSteps {
-  readonly #kept: KeptStep[] = []
+  readonly #short: KeptStep[] = []
   #next = 0
+  /** By the first array and the last (often the same): a step holds both, and neither is kept alive by that. */
+  readonly #long = new WeakMap<object, WeakMap<object, KeptStep[]>>()
+  #hasLong = false
 
   /** The step of an earlier call with the same arguments, not running now; or null. */
   find(collective: MemoryCollective, a: unknown, b: unknown, c: unknown, d: unknown): KeptStep | null {
-    const kept = this.#kept
-    for (let i = 0; i < kept.length; i++) {
-      const each = kept[i]!
-      if (each.collective !== collective || each.busy) continue
-      const { args, lengths } = each
-      if (args[0] !== a || args[1] !== b || args[2] !== c || args[3] !== d) continue
-      if (lengths[0] === lengthOf(a) && lengths[1] === lengthOf(b)) return each
-    }
-    return null
+    const found = findAmong(this.#short, collective, a, b, c, d)
+    if (found !== null || !this.#hasLong) return found
+    const first = (ArrayBuffer.isView(a) ? a : b) as object
+    const last = (ArrayBuffer.isView(b) ? b : a) as object
+    const kept = this.#long.get(first)?.get(last)
+    return kept === undefined ? null : findAmong(kept, collective, a, b, c, d)
   }
 
   /** Keeps the step for later, with its exchange; false when its arrays are not to be remembered. */
@@ -53,11 +56,45 @@ export class KeptSteps {
     step: OneStep<void> | PostedStep<void>,
   ): boolean {
     if (!args.every(isKeepable)) return false
-    const lengths = args.map(lengthOf)
-    this.#kept[this.#next] = { collective, args, lengths, exchange, step, busy: false }
-    this.#next = (this.#next + 1) % KEPT_MAX
+    const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, busy: false }
+    const arrays = args.filter((argument) => ArrayBuffer.isView(argument))
+    if (arrays.every((array) => array.buffer.byteLength <= SHORT_BYTES_MAX)) {
+      this.#short[this.#next] = kept
+      this.#next = (this.#next + 1) % KEPT_MAX
+      return true
+    }
+    // by messages, as much again may be needed aside
+    if (!(step instanceof PostedStep)) return false
+    exchange.dropAsides()
+    this.#keepLong(arrays[0]!, arrays.at(-1)!, kept)
     return true
   }
+
+  #keepLong(first: object, last: object, kept: KeptStep): void {
+    const byLast = this.#long.get(first) ?? new WeakMap<object, KeptStep[]>()
+    const others = byLast.get(last) ?? []
+    byLast.set(last, [kept, ...others.slice(0, KEPT_OF_LONG_MAX - 1)])
+    this.#long.set(first, byLast)
+    this.#hasLong = true
+  }
+}
+
+function findAmong(
+  kept: readonly KeptStep[],
+  collective: MemoryCollective,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  d: unknown,
+): KeptStep | null {
+  for (let i = 0; i < kept.length; i++) {
+    const each = kept[i]!
+    if (each.collective !== collective || each.busy) continue
+    const { args, lengths } = each
+    if (args[0] !== a || args[1] !== b || args[2] !== c || args[3] !== d) continue
+    if (lengths[0] === lengthOf(a) && lengths[1] === lengthOf(b)) return each
+  }
+  return null
 }
 
 /** Of arrays the length is enough, and much cheaper than byteLength. */
@@ -68,6 +105,5 @@ function lengthOf(argument: unknown): number | undefined {
 /** Not a layout, whose numbers the caller may change; not empty memory, which may have been transferred away (a DataView never says). */
 function isKeepable(argument: unknown): boolean {
   if (typeof argument !== 'object' || argument === null || argument instanceof Operation) return true
-  if (!ArrayBuffer.isView(argument)) return false
-  return argument.byteLength > 0 && argument.buffer.byteLength <= KEPT_BYTES_MAX && !(argument instanceof DataView)
+  return ArrayBuffer.isView(argument) && argument.byteLength > 0 && !(argument instanceof DataView)
 }

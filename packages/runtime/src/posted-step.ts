@@ -1,4 +1,4 @@
-import { OnecopyError } from '@onecopy/transport'
+import { OnecopyError, type RemoteMemory } from '@onecopy/transport'
 import { lengthError } from './collectives/messages.js'
 import { elementTypeName, VALUE } from './element-type.js'
 import { OneStep } from './one-step.js'
@@ -74,10 +74,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
   readonly #collective: string
   readonly #own: Uint8Array | typeof BY_MESSAGES | null
-  /** What it posts names this memory; null when it posts something else. */
-  readonly #regions: readonly Uint8Array[] | null
-  #names: Names | null = null
+  /** The names of the memory that others read where it lies; null when it posts something else. */
+  readonly #names: Names | null
   readonly #pull: ((pulls: Pulls) => Schedule<T>) | null
+  readonly #pulls: Pulls | null
   readonly #beginsByMessages: boolean
   readonly #type: number
   readonly #sources: readonly number[]
@@ -101,9 +101,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#postings = postings
     this.#collective = plan.collective
     const { own } = plan
-    this.#regions = Array.isArray(own) && own.every((region) => isExposable(postings.remote, region)) ? own : null
-    this.#own = this.#regions !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
+    this.#names = Array.isArray(own) ? namesOf(postings.remote, plan.type, own) : null
+    this.#own = this.#names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.#pull = plan.pull ?? null
+    this.#pulls = this.#pull === null ? null : new Pulls(exchange, postings)
     this.#beginsByMessages = plan.beginsByMessages === true
     this.#type = plan.type
     this.#sources = plan.sources
@@ -118,7 +119,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.error = undefined
     this.#found = 0
     this.#isOver = false
-    this.#isByMessages = this.#own === BY_MESSAGES || (this.#regions !== null && !this.#postings.reachesMemory)
+    this.#isByMessages = this.#own === BY_MESSAGES || (this.#names !== null && !this.#postings.reachesMemory)
     this.#isPosted = this.#own === null
     if (this.#isPosted) this.#postings.passOver(this.#number)
     else this.#post()
@@ -162,7 +163,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (this.#isOver) return
     this.#isOver = true
     if (this.#names !== null) this.#names.withdraw()
-    this.#names = null
     this.#postings.done(this.#number)
   }
 
@@ -206,12 +206,13 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   }
 
   *#pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
-    const pulls = new Pulls(this.#exchange, this.#postings, this.#number)
+    const pulls = this.#pulls!
+    pulls.start(this.#number)
     try {
       return yield* pull(pulls)
     } catch (error) {
       // the caller gets its memory back, and somebody may still be about to read it
-      if (this.#names !== null) pulls.withdraw()
+      if (this.#names?.isNamed === true) pulls.withdraw()
       throw error
     } finally {
       this.abandon()
@@ -229,11 +230,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const own = this.#own
     if (!this.#postings.hasRoom(this.#number)) return false
     if (this.#isByMessages) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
-    else if (this.#regions === null) this.#postings.post(this.#number, this.#type, own as Uint8Array)
-    else {
-      this.#names = new Names(this.#postings.remote!, this.#type, this.#regions)
-      this.#postings.post(this.#number, IN_MEMORY, this.#names.bytes)
-    }
+    else if (this.#names !== null) this.#postings.post(this.#number, IN_MEMORY, this.#names.name())
+    else this.#postings.post(this.#number, this.#type, own as Uint8Array)
     this.#isPosted = true
     return true
   }
@@ -311,6 +309,12 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 }
 
 const NOTHING = new Uint8Array(0)
+
+/** Names for these pieces of memory; null where they have none. */
+function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Names | null {
+  if (remote === null || !regions.every((region) => isExposable(remote, region))) return null
+  return new Names(remote, type, regions)
+}
 
 function typeError(source: number, theirs: number, ours: number): OnecopyError {
   const message = `rank ${source} takes part with a ${elementTypeName(theirs)}, and this rank with a ${elementTypeName(ours)}`

@@ -14,29 +14,46 @@ const WORDS_PER_REGION = 1 + REGION_WORDS
 /** The stage of a rank that has given up: its memory is not to be believed any more. */
 const WITHDRAWN = 2
 
-/** The posting that names a rank's memory, for as long as it may be read. */
+/** The posting that names a rank's memory, for as long as it may be read; serves for one call after the other. */
 export class Names {
-  readonly bytes: Uint8Array
+  readonly #bytes: Uint8Array
   readonly #words: Int32Array
   readonly #remote: RemoteMemory
-  readonly #count: number
+  readonly #regions: readonly Uint8Array[]
+  #isNamed = false
 
   /** All of `regions` must be exposable. */
   constructor(remote: RemoteMemory, type: number, regions: readonly Uint8Array[]) {
     this.#remote = remote
-    this.#count = regions.length
+    this.#regions = regions
     this.#words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
     this.#words[TYPE_AT] = type
+    this.#bytes = new Uint8Array(this.#words.buffer)
+  }
+
+  /** Whether they are given out: somebody may be reading. */
+  get isNamed(): boolean {
+    return this.#isNamed
+  }
+
+  /** Names the memory; gives what is to be posted. */
+  name(): Uint8Array {
+    const regions = this.#regions
     for (let i = 0; i < regions.length; i++) {
       const at = REGIONS_AT + i * WORDS_PER_REGION
-      this.#words[at] = regions[i]!.byteLength
-      remote.expose(regions[i]!, this.#words, at + 1)
+      this.#words[at] = regions[i]!.length
+      this.#remote.expose(regions[i]!, this.#words, at + 1)
     }
-    this.bytes = new Uint8Array(this.#words.buffer)
+    this.#isNamed = true
+    return this.#bytes
   }
 
   withdraw(): void {
-    for (let i = 0; i < this.#count; i++) this.#remote.withdraw(this.#words, REGIONS_AT + i * WORDS_PER_REGION + 1)
+    if (!this.#isNamed) return
+    this.#isNamed = false
+    for (let i = 0; i < this.#regions.length; i++) {
+      this.#remote.withdraw(this.#words, REGIONS_AT + i * WORDS_PER_REGION + 1)
+    }
   }
 }
 
@@ -50,8 +67,10 @@ export function namedLength(postings: Postings, source: number, number: number):
   return postings.wordOf(source, number, REGIONS_AT)
 }
 
+const NOBODY: readonly number[] = []
+
 /**
- * One call in which ranks read each other's memory: the names are in the postings, each rank reads what it needs, and tells on the
+ * A call in which ranks read each other's memory, and the next one, once {@link start} has been called anew: the names are in the postings, each rank reads what it needs, and tells on the
  * board that a stage of this is over, well or ill (single copy may be refused at any time, in one direction only). Nobody's memory is
  * its own again before its readers have told.
  */
@@ -59,17 +78,23 @@ export class Pulls implements Watched {
   error: unknown = undefined
   readonly #exchange: Exchange
   readonly #postings: Postings
-  readonly #number: number
   readonly #words = new Int32Array(REGION_WORDS)
+  #number = 0
   #isWell = true
-  #awaited: readonly number[] = []
+  #awaited = NOBODY
   #stage = 0
   #found = 0
 
-  constructor(exchange: Exchange, postings: Postings, number: number) {
+  constructor(exchange: Exchange, postings: Postings) {
     this.#exchange = exchange
     this.#postings = postings
+  }
+
+  /** A call begins whose posting has this number. */
+  start(number: number): void {
     this.#number = number
+    this.#isWell = true
+    this.error = undefined
   }
 
   /** Fills `into` from `offset` on of a region of `source`; false when this or an earlier read was refused. */
@@ -117,7 +142,16 @@ export class Pulls implements Watched {
     this.#found = 0
     if (!this.done) yield this.#exchange.watch(this)
     if (this.error !== undefined) throw this.error
-    return ranks.filter((rank) => this.#postings.channel.told(rank, this.#number, stage) === TOLD_ILL)
+    return this.#illAmong(ranks, stage)
+  }
+
+  #illAmong(ranks: readonly number[], stage: number): readonly number[] {
+    const { channel } = this.#postings
+    let ill = NOBODY
+    for (let i = 0; i < ranks.length; i++) {
+      if (channel.told(ranks[i]!, this.#number, stage) === TOLD_ILL) ill = [...ill, ranks[i]!]
+    }
+    return ill
   }
 
   get done(): boolean {

@@ -79,18 +79,19 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
       for (const source of sources) postings.copy(source, number, 0, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
-    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, 0, own, byMessages) }),
+    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, 0, own, byMessages) }),
     byMessages,
   })
 }
 
 /**
- * Every rank reads the part of every other's memory that lies `offset` bytes into it, its right neighbour's first. If one may not, all go by
- * messages. `own` is this rank's block where that is not in its place yet.
+ * Every rank reads the part of every other's memory (`others`) that lies `offset` bytes into it, its right neighbour's first. If one may
+ * not, all go by messages. `own` is this rank's block where that is not in its place yet.
  */
 export function* blocksPulled(
   exchange: Exchange,
   pulls: Pulls,
+  others: readonly number[],
   places: readonly Uint8Array[],
   offset: number,
   own: Uint8Array | null,
@@ -103,7 +104,7 @@ export function* blocksPulled(
   }
   const isWell = yield* pulls.tell(0)
   if (own !== null) places[rank]!.set(own)
-  const ill = yield* pulls.told(othersThan(rank, size), 0)
+  const ill = yield* pulls.told(others, 0)
   if (!isWell || ill.length > 0) yield* byMessages()
 }
 

@@ -127,7 +127,7 @@ function exchanged(
     },
     ...(isPosted
       ? {}
-      : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, places, rank * each, own, byMessages) }),
+      : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, rank * each, own, byMessages) }),
     byMessages,
   })
 }

@@ -47,6 +47,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   const isRoot = rank === root
   const isPosted = postings.fits(bytes.length)
   const isPulled = !isPosted && pullsBroadcast(bytes.length, exchange.size)
+  const others = isPulled ? othersThan(root, exchange.size) : []
   return new PostedStep(exchange, postings, {
     collective: 'bcastInto',
     own: isRoot ? (isPosted ? bytes : isPulled ? [bytes] : BY_MESSAGES) : null,
@@ -56,7 +57,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
     take: (number) => {
       if (!isRoot) postings.copy(root, number, 0, bytes)
     },
-    ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, bytes, root) } : {}),
+    ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
     byMessages,
   })
 }
@@ -69,10 +70,15 @@ function bytesByMessages(exchange: Exchange, bytes: Uint8Array, root: number): S
 }
 
 /** Every rank reads the root's memory; who may not gets a message. */
-function* bytesPulled(exchange: Exchange, pulls: Pulls, bytes: Uint8Array, root: number): Schedule<void> {
-  const { rank, size } = exchange
-  if (rank === root) {
-    const ill = yield* pulls.told(othersThan(root, size), 0)
+function* bytesPulled(
+  exchange: Exchange,
+  pulls: Pulls,
+  others: readonly number[],
+  bytes: Uint8Array,
+  root: number,
+): Schedule<void> {
+  if (exchange.rank === root) {
+    const ill = yield* pulls.told(others, 0)
     if (ill.length > 0) yield ill.map((other) => exchange.sendBytes(bytes, other))
     return
   }

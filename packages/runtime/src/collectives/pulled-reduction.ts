@@ -51,7 +51,7 @@ export function pulledReduction(exchange: Exchange, postings: Postings, reductio
     sources: others,
     byteLengths: new Array(size - 1).fill(own.byteLength),
     take: () => undefined,
-    pull: (pulls) => inPieces(exchange, pulls, reduction, pieces, parts, out),
+    pull: (pulls) => inPieces(exchange, pulls, others, reduction, pieces, parts, out),
     byMessages: reduction.byMessages,
   })
 }
@@ -59,6 +59,7 @@ export function pulledReduction(exchange: Exchange, postings: Postings, reductio
 function* inPieces(
   exchange: Exchange,
   pulls: Pulls,
+  others: readonly number[],
   reduction: Reduction,
   pieces: Pieces,
   parts: TypedArray | null,
@@ -66,7 +67,6 @@ function* inPieces(
 ): Schedule<void> {
   const { rank, size } = exchange
   const { own, recv, root } = reduction
-  const others = othersThan(rank, size)
   if (parts === null) readAndCombineInChunks(exchange, pulls, reduction, pieces, out)
   else readAndCombine(exchange, pulls, reduction, pieces, parts, out)
   const isWell = yield* pulls.tell(COMBINED)
