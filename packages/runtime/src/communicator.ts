@@ -1,3 +1,4 @@
+import { OnecopyError } from '@onecopy/transport'
 import { checkColorAndKey, colorOfType } from './arguments.js'
 import { checks, VERBS } from './collectives/check.js'
 import * as collectives from './collectives/index.js'
@@ -18,6 +19,7 @@ import type { Request } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
 import { SubExchange } from './sub-exchange.js'
 import { SyncCommunicator } from './sync-communicator.js'
+import { ToldSchedule } from './told-schedule.js'
 
 type View = ArrayBufferView
 
@@ -420,7 +422,10 @@ export class Communicator extends CommunicatorBase {
         this.inherit(Intercommunicator.between(job, meeting as Meeting, `${name} and others`), false),
       )
       // the other side must not wait for a leader whose own side has failed
-      return service < 0 ? made : telling(made, (error) => base.engine.breakOff(peer!.base.context + 1, service, error))
+      if (service < 0) return made
+      return new ToldSchedule(made, (error) => {
+        base.engine.breakOff(peer!.base.context + 1, service, seenFromOutside(error))
+      })
     }, options)
   }
 
@@ -515,14 +520,10 @@ export function communicatorOver(job: Job, context: number, members: readonly nu
   return new Communicator(job, base, name, members)
 }
 
-/** The schedule, with its failure told. */
-function* telling<T>(schedule: Schedule<T>, tell: (error: unknown) => void): Schedule<T> {
-  try {
-    return yield* schedule
-  } catch (error) {
-    tell(error)
-    throw error
-  }
+/** What one side has failed with, as the other one is told: a death it may know, what befell this side alone it cannot. */
+function seenFromOutside(error: unknown): unknown {
+  if (error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED') return error
+  return new OnecopyError('ERR_COLLECTIVE', 'the other side has failed in createIntercomm', { cause: error })
 }
 
 function* mapped<A, B>(schedule: Schedule<A>, map: (value: A) => B): Schedule<B> {

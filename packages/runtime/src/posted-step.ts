@@ -285,7 +285,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   }
 
   throw(error: unknown): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T> {
-    return this.#steps!.throw(error)
+    this.#steps ??= this.#run()
+    return this.#steps.throw(error)
   }
 
   [Symbol.iterator](): this {

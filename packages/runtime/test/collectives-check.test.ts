@@ -4,6 +4,7 @@ import type { Communicator } from '../src/communicator.js'
 import { Operation, PROD, SUM } from '../src/operation.js'
 import { CleanRoom } from './support/clean.js'
 import { rankSource, runCommand } from './support/command.js'
+import { within } from './support/deadline.js'
 import { simulate } from './support/simulated-job.js'
 
 const CHECK = { settings: { check: '1' } }
@@ -131,6 +132,30 @@ describe('collectives in a job that checks them', () => {
       })
     }
   })
+
+  for (const [what, start] of Object.entries({
+    'another verb': (local: Communicator, world: Communicator, odd: boolean) =>
+      odd ? local.barrier() : local.createIntercomm(0, world, world.rank === 0 ? 2 : 0),
+    'another leader': (local: Communicator, world: Communicator, odd: boolean) =>
+      local.createIntercomm(odd ? 1 : 0, world, world.rank === 0 ? 2 : 0),
+  })) {
+    it(`an intercommunicator with ${what} on one side: an error there, and the other side does not wait`, async () => {
+      await simulate(4, CHECK, async (world) => {
+        const local = (await world.split(world.rank < 2 ? 0 : 1))!
+        const error = await errorOf(within(Promise.resolve(start(local, world, world.rank === 1)), what))
+        if (world.rank < 2) {
+          assert.equal(error.code, 'ERR_MISMATCH')
+          assert.match(error.message, /createIntercomm at .*collectives-check.test/)
+          assert.match(error.message, what === 'another leader' ? /local leader/ : /same collective/)
+        } else {
+          assert.equal(error.code, 'ERR_COLLECTIVE')
+        }
+        const inter = await within(local.createIntercomm(0, world, world.rank === 0 ? 2 : 0), 'the next one')
+        assert.equal(await inter.allreduce(1, SUM), 2)
+        inter.free()
+      })
+    })
+  }
 
   it('without the setting nothing is put before the verbs', async () => {
     for (const settings of [{}, { check: '0' }] as Record<string, string>[]) {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { AttributeKey } from '../src/attributes.js'
+import type { Communicator } from '../src/communicator.js'
 import { ANY_SOURCE, CONGRUENT, IDENT, PROC_NULL, ROOT, UNDEFINED, UNEQUAL } from '../src/constants.js'
 import { MAX, Operation, SUM } from '../src/operation.js'
-import { within } from './support/deadline.js'
+import { turns, within } from './support/deadline.js'
 import { simulate } from './support/simulated-job.js'
 import { across, SHAPES } from './support/two-groups.js'
 
@@ -207,6 +208,26 @@ describe('an intercommunicator', () => {
       await assert.rejects(within(self!.createIntercomm(0, self, 0), 'a group with itself'), TypeError)
     })
   })
+
+  for (const [what, code, end] of [
+    ['revoked', 'ERR_REVOKED', (local: Communicator) => local.revoke()],
+    ['freed', 'ERR_CLOSED', (local: Communicator) => local.free()],
+  ] as const) {
+    it(`is not waited for by one side when the other’s communicator is ${what}`, async () => {
+      await simulate(4, {}, async (world, rank) => {
+        const local = (await world.split(rank < 2 ? 0 : 1))!
+        // of the first side one rank never comes
+        if (rank === 1) return
+        const making = local.createIntercomm(0, rank % 2 === 0 ? world : null, rank === 0 ? 2 : 0)
+        if (rank === 0) {
+          await turns()
+          end(local)
+        }
+        const wanted = rank === 0 ? code : 'ERR_COLLECTIVE'
+        await assert.rejects(within(making, `rank ${rank}`), { code: wanted })
+      })
+    })
+  }
 
   it('carries attributes to its duplicate', async () => {
     await across([1, 1], async ({ inter }) => {

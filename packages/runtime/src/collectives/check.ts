@@ -74,13 +74,22 @@ export class CallWatch {
  * @throws OnecopyError ERR_MISMATCH naming two ranks and their calls.
  */
 export function* checkedFirst<T>(exchange: Exchange, call: Call, schedule: Schedule<T>): Schedule<T> {
-  const calls = yield* allgather(exchange, call)
-  const found = firstMismatch(calls.length, exchange.rank, (a, b) => difference(calls, a, b))
-  if (found !== null) {
-    const [a, b, why] = found
-    throw mismatchError(`rank ${a}`, calls[a]!, `rank ${b}`, calls[b]!, why, a === exchange.rank ? b : a)
+  try {
+    yield* check(exchange, call)
+  } catch (error) {
+    // it may have others to tell
+    schedule.throw(error)
+    throw error
   }
   return yield* schedule
+}
+
+function* check(exchange: Exchange, call: Call): Schedule<void> {
+  const calls = yield* allgather(exchange, call)
+  const found = firstMismatch(calls.length, exchange.rank, (a, b) => difference(calls, a, b))
+  if (found === null) return
+  const [a, b, why] = found
+  throw mismatchError(`rank ${a}`, calls[a]!, `rank ${b}`, calls[b]!, why, a === exchange.rank ? b : a)
 }
 
 /** Says which two do not go together, and where they are called. */
@@ -266,6 +275,7 @@ export const VERBS: Readonly<Record<string, Describe>> = {
   split: nothing,
   splitType: nothing,
   create: nothing,
+  createIntercomm: (_rank, _size, localLeader) => ({ same: { 'local leader': localLeader } }),
   spawn: rootInOptions,
   listen: rootInOptions,
   connect: rootInOptions,
