@@ -453,7 +453,7 @@ export abstract class CommunicatorBase {
 
   /**
    * @internal Starts a collective whose ranks agree on what goes wrong: who fails breaks nothing off, or others would hear
-   * of that before they have heard the reason.
+   * of that before they have heard the reason. It cannot be cancelled.
    */
   protected agreeing<T>(make: (exchange: Exchange) => Schedule<T>): Request<T> {
     const tag = this.#collectiveTag
@@ -566,10 +566,16 @@ export abstract class CommunicatorBase {
     return new CollectiveExchange(this.base, this.base.context + 1, tag, postings)
   }
 
-  /** @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told, unless it is null. */
+  /**
+   * @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told. With null they are not, and
+   * `cancel` has no effect: nobody can give up alone.
+   */
   protected run(schedule: Schedule<unknown>, tag: number | null): RequestRecord {
     const { base } = this
-    const record = base.engine.run(schedule, null, tag === null ? null : (error) => this.breakOff(tag, error))
+    const record =
+      tag === null
+        ? base.engine.run(schedule, base.completed(undefined))
+        : base.engine.run(schedule, null, (error) => this.breakOff(tag, error))
     record.setFatal(base.fatal)
     return record
   }

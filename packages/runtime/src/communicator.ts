@@ -444,7 +444,8 @@ export class Communicator extends CommunicatorBase {
    * Starts `size` processes that run `script`, as a job of their own with a world of their own, and gives the
    * intercommunicator to them; they find it by `parent()`. Every rank calls it.
    *
-   * The children belong to this job: if one of them fails, so does it, and they end with it, until `disconnect`.
+   * The children belong to this job: if one of them fails, so does it, and they end with it, until `disconnect`. They cannot be called
+   * back: `cancel` has no effect.
    * @throws TypeError where there is no such script; OnecopyError ERR_EARLY_EXIT, ERR_START_TIMEOUT when the children do not
    *   all call init(), ERR_UNAVAILABLE, ERR_NO_SHM, ERR_LIMIT when they cannot be started.
    * @see MPI 4.1, 11.8.2 and, for a list of programs, 11.8.3
@@ -462,7 +463,8 @@ export class Communicator extends CommunicatorBase {
 
   /**
    * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it; jobs that connect
-   * meanwhile are for the next calls. Every rank calls it. Each job goes on when the other fails.
+   * meanwhile are for the next calls. Every rank calls it. Each job goes on when the other fails. `signal` gives it up, `cancel` has no
+   * effect.
    * @throws OnecopyError ERR_UNAVAILABLE when the name is taken, ERR_TIMEOUT, ERR_CANCELLED.
    * @see MPI 4.1, 11.9.2 and 11.9.4 (MPI_Open_port, MPI_Publish_name, MPI_Comm_accept)
    */

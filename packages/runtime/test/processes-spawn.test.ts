@@ -93,6 +93,18 @@ describe('spawn', function () {
     }
   }
 
+  it('cannot be cancelled by some of the ranks, or by all', async () => {
+    const { stdout } = await run(['-n', '2'], ['cancelled'])
+    assert.match(stdout, /^here and here$/m)
+  })
+
+  for (const milliseconds of [0, 40, 80, 120]) {
+    it(`ends with a revoked communicator, and holds nobody: after ${milliseconds} ms`, async () => {
+      const { stdout } = await run(['-n', '2'], ['revoked', String(milliseconds)])
+      assert.equal(stdout.match(/^spawn: (ERR_REVOKED|ERR_PROC_FAILED|no failure)$/gm)?.length, 2, stdout)
+    })
+  }
+
   it('runs several programs as one job', async () => {
     const { stdout } = await run(['-n', '2'], ['several'])
     assert.match(stdout, /^\[\["a",0,3\],\["b",1,3\],\["b",2,3\]\]$/m)

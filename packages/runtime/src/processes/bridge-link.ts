@@ -141,6 +141,8 @@ export class BridgeLink implements JobLink {
     this.#conversation.leave()
     if (!this.#isLost) this.#carrier.say(this.#line, { type: 'leave' })
     this.#hasLeft = true
+    // whatever it waited for will not come any more, and must not keep the process alive
+    this.#hold()
     this.#carrier.close(this.#line)
     for (const descriptor of this.#descriptors) fs.closeSync(descriptor)
   }
@@ -148,7 +150,7 @@ export class BridgeLink implements JobLink {
   #isReferenced = false
 
   #hold(): void {
-    const wanted = this.#isReferenced || this.#isAwaited
+    const wanted = !this.#hasLeft && (this.#isReferenced || this.#isAwaited)
     if (wanted === this.#isHeld) return
     this.#isHeld = wanted
     if (wanted) this.#carrier.hold()

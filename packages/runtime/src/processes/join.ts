@@ -10,7 +10,7 @@ export interface JoinOptions {
   readonly root?: number
   /** Seconds to wait for the other job. Default: 30 to connect; to listen, for as long as it takes. */
   readonly timeout?: number
-  /** Gives it up, with the signal's reason at the root and ERR_CANCELLED at the others. */
+  /** Gives it up, on all ranks: with the signal's reason at the root and ERR_CANCELLED at the others. */
   readonly signal?: AbortSignal
 }
 

@@ -9,6 +9,8 @@ import { assertBytes, filledBytes } from '../support/payload.ts'
 const [scenario = '', ...words] = process.argv.slice(2)
 const script = fileURLToPath(import.meta.url)
 const up = parent()
+// heard of before init() is through
+if (scenario === 'revoked') up?.catch(() => process.exit(0))
 const world = await init()
 const isChild = up !== null
 const MIB = 1024 * 1024
@@ -170,6 +172,27 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
       for (let i = 0; i < 3; i++) heard.push(await children.recv(i))
       console.log(JSON.stringify(heard))
     }
+  },
+
+  /** Who cancels gets the children all the same, and everybody else, too. */
+  async cancelled() {
+    if (isChild) {
+      await (await parents()).send('here', 0)
+      return
+    }
+    const spawning = world.spawn(script, 2, { args: ['cancelled'] })
+    const cancelling = setInterval(() => spawning.cancel(), 10)
+    const children = new Others(await spawning, false)
+    clearInterval(cancelling)
+    if (world.rank === 0) console.log(`${await children.recv(0)} and ${await children.recv(1)}`)
+    await children.comm.disconnect()
+  },
+
+  /** The world is revoked while children start: the call fails, and nothing keeps this process. */
+  async revoked() {
+    if (isChild) return
+    setTimeout(() => world.revoke(), Number(words[0]))
+    await failure('spawn', () => world.spawn(script, 2, { args: ['revoked'] }))
   },
 
   async environment() {
