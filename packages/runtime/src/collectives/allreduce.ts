@@ -14,6 +14,7 @@ import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 import { pulledReduction } from './pulled-reduction.js'
+import type { Reduction } from './reduction.js'
 
 /**
  * Combines one value of every rank, in rank order, and gives every rank the result: the same bits everywhere. Typed arrays
@@ -28,7 +29,10 @@ export function allreduce<T>(exchange: Exchange, data: T, op: Operation): Schedu
     return saidToGoByMessages(exchange, 'allreduce', () => valuesByDoubling(exchange, op, data)) as Schedule<T>
   }
   const result = newLike(data)
-  return giving(result, reduction(exchange, 'allreduce', op, data, result)) as Schedule<T>
+  return giving(
+    result,
+    reduced(exchange, { collective: 'allreduce', op, own: data, recv: result, root: null }),
+  ) as Schedule<T>
 }
 
 /**
@@ -46,18 +50,13 @@ export function allreduceInto(
   op: Operation,
 ): Schedule<void> {
   const own = contributionOf('allreduceInto', send, recv, op)
-  return reduction(exchange, 'allreduceInto', op, own, recv as TypedArray)
+  return reduced(exchange, { collective: 'allreduceInto', op, own, recv: recv as TypedArray, root: null })
 }
 
-function reduction(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
+function reduced(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule<void> {
+  const { collective, op, own, recv } = reduction
   const { postings, rank, size } = exchange
-  const byMessages = () => reductionByMessages(exchange, collective, op, own, recv)
+  const byMessages = () => reducedByMessages(exchange, reduction)
   // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
   if (
     postings === null ||
@@ -67,7 +66,7 @@ function reduction(
     return saidToGoByMessages(exchange, collective, byMessages)
   }
   if (!postings.fits(recv.byteLength)) {
-    return pulledReduction(exchange, postings, { collective, op, own, recv, root: null, byMessages })
+    return pulledReduction(exchange, postings, reduction, byMessages)
   }
   const type = itemTypeOf(recv)
   const arrays = new PostedArrays(postings, type, recv.byteLength)
@@ -88,42 +87,24 @@ function reduction(
   })
 }
 
-function reductionByMessages(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
-  if (allreducesDirectly(recv.byteLength, exchange.size)) return bytesDirectly(exchange, collective, op, own, recv)
+function reducedByMessages(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule<void> {
+  const { op, recv } = reduction
+  if (allreducesDirectly(recv.byteLength, exchange.size)) return bytesDirectly(exchange, reduction)
   if (reducesInPieces(recv.byteLength, exchange.size, op.commutative && op.elementwise)) {
-    return bytesInPieces(exchange, collective, op, own, recv)
+    return bytesInPieces(exchange, reduction)
   }
-  return exchange.size === 2
-    ? bytesOfTwo(exchange, collective, op, own, recv)
-    : bytesByDoubling(exchange, collective, op, own, recv)
+  return exchange.size === 2 ? bytesOfTwo(exchange, reduction) : bytesByDoubling(exchange, reduction)
 }
 
-function* bytesInPieces(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
+function* bytesInPieces(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule<void> {
+  const { collective, op, recv } = reduction
   const pieces = new Pieces(recv.length, op.itemLength, exchange.size)
-  yield* reducePieces(exchange, collective, op, pieces, own, recv)
+  yield* reducePieces(exchange, reduction, pieces)
   yield* blocksToAll(exchange, collective, pieces.blocksOf(recv), null)
 }
 
 /** Doubling's one step. */
-function bytesOfTwo(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
+function bytesOfTwo(exchange: Exchange, { collective, op, own, recv }: Reduction<TypedArray>): Schedule<void> {
   const other = 1 - exchange.rank
   const type = itemTypeOf(recv)
   const incoming = own === recv ? exchange.aside(recv, recv.length) : recv
@@ -145,13 +126,7 @@ function bytesOfTwo(
 }
 
 /** Everyone gets everyone's, and combines all of it in rank order. */
-function bytesDirectly(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
+function bytesDirectly(exchange: Exchange, { collective, op, own, recv }: Reduction<TypedArray>): Schedule<void> {
   const { size } = exchange
   const { length } = recv
   const parts = exchange.aside(recv, size * length)
@@ -219,13 +194,7 @@ function* valuesByDoubling(exchange: Exchange, op: Operation, data: unknown): Sc
 }
 
 /** The first part that comes lands in `recv` itself if `own` lies elsewhere; memory aside is taken only for a second one. */
-function* bytesByDoubling(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray,
-): Schedule<void> {
+function* bytesByDoubling(exchange: Exchange, { collective, op, own, recv }: Reduction<TypedArray>): Schedule<void> {
   const { rank, size } = exchange
   const doubling = new Doubling(size)
   const type = itemTypeOf(recv)

@@ -1,5 +1,4 @@
 import { bytesOf } from '../element-type.js'
-import type { Operation } from '../operation.js'
 import { PostedStep } from '../posted-step.js'
 import type { Postings } from '../postings.js'
 import type { Pulls } from '../pulls.js'
@@ -7,18 +6,7 @@ import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { copyInto, itemTypeOf, type TypedArray } from './arrays.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces } from './pieces.js'
-
-/** One rank's part of a reduction. */
-export interface Reduction {
-  readonly collective: string
-  readonly op: Operation
-  readonly own: TypedArray
-  /** Where the result goes; null on ranks that get none. May be `own`. */
-  readonly recv: TypedArray | null
-  /** Who gets the result; null when all do. */
-  readonly root: number | null
-  readonly byMessages: () => Schedule<void>
-}
+import type { Reduction } from './reduction.js'
 
 /** The regions that each rank names. */
 const OWN = 0
@@ -32,7 +20,12 @@ const COLLECTED = 1
  * rank order, and then whoever gets the result reads the finished pieces. So every CPU copies and combines, each byte is read once by
  * one rank, and the ranks meet three times.
  */
-export function pulledReduction(exchange: Exchange, postings: Postings, reduction: Reduction): Schedule<void> {
+export function pulledReduction(
+  exchange: Exchange,
+  postings: Postings,
+  reduction: Reduction,
+  byMessages: () => Schedule<void>,
+): Schedule<void> {
   const { collective, op, own, recv } = reduction
   const { rank, size } = exchange
   const pieces = new Pieces(own.length, op.itemLength, size)
@@ -51,8 +44,8 @@ export function pulledReduction(exchange: Exchange, postings: Postings, reductio
     sources: others,
     byteLengths: new Array(size - 1).fill(own.byteLength),
     take: () => undefined,
-    pull: (pulls) => inPieces(exchange, pulls, others, reduction, pieces, parts, out),
-    byMessages: reduction.byMessages,
+    pull: (pulls) => inPieces(exchange, pulls, others, reduction, pieces, parts, out, byMessages),
+    byMessages,
   })
 }
 
@@ -64,6 +57,7 @@ function* inPieces(
   pieces: Pieces,
   parts: TypedArray | null,
   out: TypedArray,
+  byMessages: () => Schedule<void>,
 ): Schedule<void> {
   const { rank, size } = exchange
   const { own, recv, root } = reduction
@@ -72,7 +66,7 @@ function* inPieces(
   const isWell = yield* pulls.tell(COMBINED)
   const ill = yield* pulls.told(others, COMBINED)
   if (!isWell || ill.length > 0) {
-    yield* reduction.byMessages()
+    yield* byMessages()
     return
   }
   const receivers = root === null ? others : rank === root ? [] : [root]

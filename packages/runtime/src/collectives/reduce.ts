@@ -13,6 +13,9 @@ import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 import { pulledReduction } from './pulled-reduction.js'
+import type { Reduction } from './reduction.js'
+
+type RootedReduction = Reduction & { readonly root: number }
 
 /**
  * Combines one value of every rank, in rank order, and gives the root the result; undefined elsewhere. Typed arrays are
@@ -41,7 +44,10 @@ export function reduce<T>(exchange: Exchange, data: T, op: Operation, root: numb
     }) as Schedule<T | undefined>
   }
   const result = exchange.rank === root ? newLike(data) : null
-  return giving(result ?? undefined, reduction(exchange, 'reduce', op, data, result, root)) as Schedule<T | undefined>
+  return giving(
+    result ?? undefined,
+    reduced(exchange, { collective: 'reduce', op, own: data, recv: result, root }),
+  ) as Schedule<T | undefined>
 }
 
 /**
@@ -63,31 +69,25 @@ export function reduceInto(
   checkRoot('reduceInto', root, exchange.size)
   if (exchange.rank === root) {
     const own = contributionOf('reduceInto', send, recv, op)
-    return reduction(exchange, 'reduceInto', op, own, recv as TypedArray, root)
+    return reduced(exchange, { collective: 'reduceInto', op, own, recv: recv as TypedArray, root })
   }
   checkOperation('reduceInto', op)
   checkArray('reduceInto', 'send', send)
   op.checkArray(send)
-  return reduction(exchange, 'reduceInto', op, send, null, root)
+  return reduced(exchange, { collective: 'reduceInto', op, own: send, recv: null, root })
 }
 
-function reduction(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray | null,
-  root: number,
-): Schedule<void> {
+function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
+  const { collective, op, own, recv, root } = reduction
   const { postings, rank, size } = exchange
-  const byMessages = () => reductionByMessages(exchange, collective, op, own, recv, root)
+  const byMessages = () => reducedByMessages(exchange, reduction)
   if (postings === null) return byMessages()
   const type = itemTypeOf(own)
   const { byteLength } = own
   // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
   const isPosted = op.isBuiltIn && postings.fits(byteLength)
   if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
-    return pulledReduction(exchange, postings, { collective, op, own, recv, root, byMessages })
+    return pulledReduction(exchange, postings, reduction, byMessages)
   }
   if (recv === null) {
     return new PostedStep(exchange, postings, {
@@ -122,34 +122,20 @@ function reduction(
   })
 }
 
-function reductionByMessages(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray | null,
-  root: number,
-): Schedule<void> {
+function reducedByMessages(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
+  const { op, own } = reduction
   if (reducesToRootInPieces(own.byteLength, exchange.size, op.commutative && op.elementwise)) {
-    return bytesInPieces(exchange, collective, op, own, recv, root)
+    return bytesInPieces(exchange, reduction)
   }
-  return combinesAtRoot(exchange.size)
-    ? bytesAtRoot(exchange, collective, op, own, recv, root)
-    : bytesUpTree(exchange, collective, op, own, recv, root)
+  return combinesAtRoot(exchange.size) ? bytesAtRoot(exchange, reduction) : bytesUpTree(exchange, reduction)
 }
 
-function* bytesInPieces(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray | null,
-  root: number,
-): Schedule<void> {
+function* bytesInPieces(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
+  const { collective, op, own, recv, root } = reduction
   const { rank, size } = exchange
   const type = itemTypeOf(own)
   const pieces = new Pieces(own.length, op.itemLength, size)
-  const piece = yield* reducePieces(exchange, collective, op, pieces, own, recv)
+  const piece = yield* reducePieces(exchange, reduction, pieces)
   if (recv === null) {
     yield exchange.sendBytes(bytesOf(piece), root, type, size > 2)
     return
@@ -214,14 +200,8 @@ function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: n
 }
 
 /** The root gets every array, and combines them in rank order. */
-function bytesAtRoot(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray | null,
-  root: number,
-): Schedule<void> {
+function bytesAtRoot(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
+  const { collective, op, own, recv, root } = reduction
   const { rank, size } = exchange
   const type = itemTypeOf(own)
   const waits: Awaited<unknown>[] = []
@@ -271,14 +251,8 @@ function bytesAtRoot(
 }
 
 /** A leaf sends from the caller's memory; the first part that comes lands where the combination will lie, if that is free. */
-function* bytesUpTree(
-  exchange: Exchange,
-  collective: string,
-  op: Operation,
-  own: TypedArray,
-  recv: TypedArray | null,
-  root: number,
-): Schedule<void> {
+function* bytesUpTree(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
+  const { collective, op, own, recv, root } = reduction
   const { rank, size } = exchange
   const type = itemTypeOf(own)
   const top = topOf(op, root)
