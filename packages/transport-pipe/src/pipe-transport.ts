@@ -1,7 +1,7 @@
 import { closeSync, constants, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import {
-  FRAME_WORDS_MAX,
+  checkFrame,
   type FrameReceiver,
   OnecopyError,
   type Transport,
@@ -130,7 +130,7 @@ export class PipeTransport implements Transport {
     byteLength: number,
   ): boolean {
     this.checkOpen()
-    this.checkFrame(words, wordCount, bytes, byteOffset, byteLength)
+    checkFrame(this.limits, words, wordCount, bytes, byteOffset, byteLength)
     const link = this.links[peer] ?? this.meet(peer)
     if (link.isGone) throw goneError(peer)
     if (link.descriptor < 0 && !this.connect(link)) return this.heldUp()
@@ -453,24 +453,6 @@ export class PipeTransport implements Transport {
     const { rank, size } = this.job
     if (Number.isInteger(peer) && peer >= 0 && peer < size && peer !== rank) return
     throw new RangeError(`Rank ${rank} has no peer ${peer}: a peer is another rank, 0 to ${size - 1}`)
-  }
-
-  private checkFrame(
-    words: Int32Array,
-    wordCount: number,
-    bytes: Uint8Array,
-    byteOffset: number,
-    byteLength: number,
-  ): void {
-    if (!(wordCount >= 1 && wordCount <= FRAME_WORDS_MAX && wordCount <= words.length)) {
-      throw new RangeError(`A frame has 1 to ${FRAME_WORDS_MAX} header words, not ${wordCount} of ${words.length}`)
-    }
-    if (!(byteLength >= 0 && byteLength <= this.limits.frameBytesMax)) {
-      throw new RangeError(`A frame carries 0 to ${this.limits.frameBytesMax} bytes, not ${byteLength}: cut it`)
-    }
-    if (!(byteOffset >= 0 && byteOffset + byteLength <= bytes.byteLength)) {
-      throw new RangeError(`${byteLength} bytes at ${byteOffset} do not lie in an array of ${bytes.byteLength} bytes`)
-    }
   }
 }
 

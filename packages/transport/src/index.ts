@@ -5,6 +5,7 @@ export { ERROR_CODES, type ErrorCode, type ErrorFields, OnecopyError } from './e
 export type { FaultOptions, PeerCorruption, PeerDeath, RemoteMemoryFault } from './faults/fault-options.js'
 export type { FaultyTransport } from './faults/faulty-transport.js'
 export { withFaults } from './faults/with-faults.js'
+export { checkFrame } from './frame-check.js'
 export type { FrameReceiver } from './frame-receiver.js'
 export {
   createInProcessNetwork,

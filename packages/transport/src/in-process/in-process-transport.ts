@@ -1,5 +1,6 @@
 import type { Board } from '../board/board.js'
 import { OnecopyError } from '../errors.js'
+import { checkFrame } from '../frame-check.js'
 import type { FrameReceiver } from '../frame-receiver.js'
 import type { RemoteMemory } from '../remote-memory.js'
 import { FRAME_WORDS_MAX, type Transport, type TransportLimits } from '../transport.js'
@@ -77,7 +78,7 @@ export class InProcessTransport implements Transport {
   ): boolean {
     this.checkOpen()
     this.checkPeer(peer)
-    this.checkFrame(words, wordCount, bytes, byteOffset, byteLength)
+    checkFrame(this.limits, words, wordCount, bytes, byteOffset, byteLength)
     if (this.gone.has(peer)) throw goneError(peer)
     const queue = this.outgoing.get(peer) ?? this.connect(peer)
     if (!queue.push(words, wordCount, bytes, byteOffset, byteLength)) return false
@@ -189,24 +190,6 @@ export class InProcessTransport implements Transport {
     const queue = new FrameQueue(this.rank, inbox, this.limits.queueBytesMax, this.queueFramesMax)
     this.outgoing.set(peer, queue)
     return queue
-  }
-
-  private checkFrame(
-    words: Int32Array,
-    wordCount: number,
-    bytes: Uint8Array,
-    byteOffset: number,
-    byteLength: number,
-  ): void {
-    if (!(wordCount >= 1 && wordCount <= FRAME_WORDS_MAX && wordCount <= words.length)) {
-      throw new RangeError(`A frame has 1 to ${FRAME_WORDS_MAX} header words, not ${wordCount} of ${words.length}`)
-    }
-    if (!(byteLength >= 0 && byteLength <= this.limits.frameBytesMax)) {
-      throw new RangeError(`A frame carries 0 to ${this.limits.frameBytesMax} bytes, not ${byteLength}: cut it`)
-    }
-    if (!(byteOffset >= 0 && byteOffset + byteLength <= bytes.byteLength)) {
-      throw new RangeError(`${byteLength} bytes at ${byteOffset} do not lie in an array of ${bytes.byteLength} bytes`)
-    }
   }
 }
 
