@@ -43,6 +43,7 @@ export function makeContenders(): Contender[] {
     onecopy('sync', 'onecopy sync', 'onecopy-sync', FAST),
     onecopy('sync-ffi-napi', 'sync, ffi-napi', 'onecopy-sync', FAST, { ONECOPY_FFI: 'ffi-napi' }),
     onecopy('async', 'onecopy async', 'onecopy-async', { microseconds: 4, bytesPerMicrosecond: 5000 }),
+    onecopy('async-into', 'async, recvInto', 'onecopy-async-into', { microseconds: 4, bytesPerMicrosecond: 6000 }),
     onecopy(
       'rings',
       'sync, no CMA',

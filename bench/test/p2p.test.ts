@@ -26,7 +26,17 @@ describe('bench p2p', () => {
     assert.equal(status, 0, `${stdout}\n${stderr}`)
 
     const report = JSON.parse(readFileSync(json, 'utf8')) as Report
-    const expected = ['sync', 'async', 'rings', 'pipe', 'worker-threads', 'fork-advanced', 'fork-json', 'stdio-pipe']
+    const expected = [
+      'sync',
+      'async',
+      'async-into',
+      'rings',
+      'pipe',
+      'worker-threads',
+      'fork-advanced',
+      'fork-json',
+      'stdio-pipe',
+    ]
     if (isInstalled('mpicc.openmpi')) expected.push('openmpi', 'openmpi-no-cma')
     else assert.match(stdout, /openmpi: mpicc\.openmpi is not installed/)
     if (isInstalled('mpicc.mpich')) expected.push('mpich')
