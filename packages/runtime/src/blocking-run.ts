@@ -57,10 +57,11 @@ export class BlockingRun {
       throw this.#failed(exchange, error)
     }
     exchange.recycle()
+    if (kept.isLong) exchange.dropAsides()
     kept.busy = false
   }
 
-  /** As {@link run}; where the collective is one step on short arrays, it is kept for the next call with these arguments. */
+  /** As {@link run}; where the collective is one step, it may be kept for the next call with these arguments. */
   runAndKeep(
     collective: MemoryCollective,
     args: readonly unknown[],

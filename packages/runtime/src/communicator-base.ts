@@ -18,6 +18,7 @@ import { BUFFERED, type PointToPoint, type SendrecvOptions, type WaitOptions } f
 import type { Postings } from './postings.js'
 import { MESSAGE_OF, type Request, RequestRecord, VALUE_OF } from './request.js'
 import type { Exchange, Schedule } from './schedule.js'
+import type { MayGiveUp } from './schedule-run.js'
 import type { Status } from './status.js'
 import type { SyncPointToPoint } from './sync-point-to-point.js'
 
@@ -295,7 +296,7 @@ export abstract class CommunicatorBase {
     return this.job.describeRoute(this.base.world(rank))
   }
 
-  /** Where one way of sending ends and the next begins, in bytes. */
+  /** Where one way of sending ends and the next begins, in bytes: by the job's first transport. */
   get thresholds(): Job['thresholds'] {
     return this.job.thresholds
   }
@@ -453,11 +454,11 @@ export abstract class CommunicatorBase {
 
   /**
    * @internal Starts a collective whose ranks agree on what goes wrong: who fails breaks nothing off, or others would hear
-   * of that before they have heard the reason. It cannot be cancelled.
+   * of that before they have heard the reason. It cannot be cancelled but while `mayGiveUp` says so.
    */
-  protected agreeing<T>(make: (exchange: Exchange) => Schedule<T>): Request<T> {
+  protected agreeing<T>(make: (exchange: Exchange) => Schedule<T>, mayGiveUp: MayGiveUp = NEVER): Request<T> {
     const tag = this.#collectiveTag
-    return this.begun(this.#startAs(tag, make, {}, this.#calls?.current ?? null, null, nextTag(tag), false))
+    return this.begun(this.#startAs(tag, make, {}, this.#calls?.current ?? null, null, nextTag(tag), mayGiveUp))
   }
 
   /** @internal As {@link startCollective}, and blocks until it is over: for the blocking face. */
@@ -476,8 +477,8 @@ export abstract class CommunicatorBase {
   }
 
   /**
-   * @internal As {@link runCollective}, for a collective on memory with these arguments: one step on short arrays is kept, and is
-   * not checked and laid out again for the next call with the same ones.
+   * @internal As {@link runCollective}, for a collective on memory with these arguments: one step may be kept, and is not checked
+   * and laid out again for the next call with the same ones.
    */
   runMemoryCollective(
     options: WaitOptions | undefined,
@@ -539,7 +540,7 @@ export abstract class CommunicatorBase {
     call: Call | null,
     postings: Postings | null,
     next = this.#collectiveTag,
-    breaksOff = true,
+    mayGiveUp: MayGiveUp | null = null,
   ): RequestRecord {
     this.base.open()
     signal?.throwIfAborted()
@@ -548,7 +549,7 @@ export abstract class CommunicatorBase {
     // before it runs: an operation of the user's may call a collective itself
     this.#collectiveTag = next
     this.begin()
-    return this.run(call === null ? schedule : this.checked(exchange, call, schedule), breaksOff ? tag : null)
+    return this.run(call === null ? schedule : this.checked(exchange, call, schedule), tag, mayGiveUp)
   }
 
   /** @internal Where this communicator's ranks post short parts of collectives, if there is such a place. */
@@ -567,15 +568,13 @@ export abstract class CommunicatorBase {
   }
 
   /**
-   * @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told. With null they are not, and
-   * `cancel` has no effect: nobody can give up alone.
+   * @internal Runs what uses `tag`; when it fails here, the other ranks that take part are told. They are not where `mayGiveUp` is given:
+   * then the schedule itself tells them.
    */
-  protected run(schedule: Schedule<unknown>, tag: number | null): RequestRecord {
+  protected run(schedule: Schedule<unknown>, tag: number, mayGiveUp: MayGiveUp | null = null): RequestRecord {
     const { base } = this
-    const record =
-      tag === null
-        ? base.engine.run(schedule, base.completed(undefined))
-        : base.engine.run(schedule, null, (error) => this.breakOff(tag, error))
+    const onFailed = mayGiveUp === null ? (error: unknown) => this.breakOff(tag, error) : null
+    const record = base.engine.run(schedule, mayGiveUp, onFailed)
     record.setFatal(base.fatal)
     return record
   }
@@ -634,6 +633,8 @@ export abstract class CommunicatorBase {
     return error instanceof OnecopyError && error.code === 'ERR_PROC_FAILED' && this.base.engine.failure === null
   }
 }
+
+const NEVER: MayGiveUp = () => false
 
 /** The world's context; its collectives use the next number, and so on for every communicator. */
 export const WORLD_CONTEXT = 0

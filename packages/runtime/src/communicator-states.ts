@@ -117,6 +117,7 @@ export class CommunicatorStates implements MessengerConcerns {
     const { code, rank } = error instanceof OnecopyError ? error : { code: null, rank: undefined }
     // they know that already
     if (code === 'ERR_CLOSED' || code === 'ERR_MISMATCH' || code === 'ERR_REVOKED') return
+    if (this.#contexts.isOver(context)) return
     const isDeath = code === 'ERR_PROC_FAILED' && rank !== undefined
     const blamed = (isDeath || code === 'ERR_COLLECTIVE') && rank !== undefined ? rank : this.messenger.rank
     const told = isDeath ? 'ERR_PROC_FAILED' : 'ERR_COLLECTIVE'

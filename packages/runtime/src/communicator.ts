@@ -13,6 +13,7 @@ import type { Operation } from './operation.js'
 import type { PersistentRequest } from './persistent-request.js'
 import { PointToPoint, type WaitOptions } from './point-to-point.js'
 import { type Postings, postingsOf } from './postings.js'
+import { Asking } from './processes/bridge.js'
 import { connectToJob, type JoinOptions, listenForJob } from './processes/join.js'
 import { programsOf, type SpawnOptions, type SpawnProgram, spawnJob } from './processes/spawn.js'
 import type { Request } from './request.js'
@@ -402,6 +403,7 @@ export class Communicator extends CommunicatorBase {
     const { base } = this
     base.checkRank(localLeader)
     base.checkTag(tag)
+    options?.signal?.throwIfAborted()
     let bridge: Exchange | null = null
     let service = -1
     if (this.rank === localLeader) {
@@ -463,23 +465,31 @@ export class Communicator extends CommunicatorBase {
 
   /**
    * Waits under `name` for one other job of the same user to connect, and gives the intercommunicator to it; jobs that connect
-   * meanwhile are for the next calls. Every rank calls it. Each job goes on when the other fails. `signal` gives it up, `cancel` has no
-   * effect.
+   * meanwhile are for the next calls. Every rank calls it. Each job goes on when the other fails. `signal` gives it up, and at
+   * the root `cancel`, on all ranks.
    * @throws OnecopyError ERR_UNAVAILABLE when the name is taken, ERR_TIMEOUT, ERR_CANCELLED.
    * @see MPI 4.1, 11.9.2 and 11.9.4 (MPI_Open_port, MPI_Publish_name, MPI_Comm_accept)
    */
   listen(name: string, options?: JoinOptions): Request<Intercommunicator> {
-    return this.agreeing((exchange) => listenForJob(this.job, exchange, this.members, name, options))
+    const asking = new Asking()
+    return this.agreeing(
+      (exchange) => listenForJob(this.job, exchange, this.members, name, options, asking),
+      () => asking.isOpen,
+    )
   }
 
   /**
    * Connects to another job of the same user that listens under `name`, or will within 30 seconds, and gives the intercommunicator
-   * to it. Every rank calls it.
+   * to it. Every rank calls it. Given up as `listen`.
    * @throws OnecopyError ERR_TIMEOUT when nobody listens, ERR_CANCELLED, ERR_UNAVAILABLE.
    * @see MPI 4.1, 11.9.3 and 11.9.4 (MPI_Lookup_name, MPI_Comm_connect)
    */
   connect(name: string, options?: JoinOptions): Request<Intercommunicator> {
-    return this.agreeing((exchange) => connectToJob(this.job, exchange, this.members, name, options))
+    const asking = new Asking()
+    return this.agreeing(
+      (exchange) => connectToJob(this.job, exchange, this.members, name, options, asking),
+      () => asking.isOpen,
+    )
   }
 
   #count(service: string): number {

@@ -37,7 +37,8 @@ export class EagerProtocol {
   trySend(link: PeerLink, context: number, tag: number, type: number, bytes: Uint8Array): boolean {
     // length, not byteLength: the latter is a call (10 ns)
     const byteLength = bytes.length
-    if (byteLength > link.thresholds.eagerPartBytes || link.backlog.length !== 0 || link.ended !== null) return false
+    if (byteLength > link.thresholds.eagerAtOnceBytesMax || link.backlog.length !== 0 || link.ended !== null)
+      return false
     const outstanding = link.eagerOutstanding + byteLength + EAGER_OVERHEAD_BYTES
     if (outstanding > EAGER_WINDOW_BYTES) return false
     const words = this.#words

@@ -22,14 +22,16 @@ export interface KeptStep {
   readonly lengths: readonly (number | undefined)[]
   readonly exchange: CollectiveExchange
   readonly step: OneStep<void> | PostedStep<void>
+  /** On long arrays: then nothing but the step itself stays with it. */
+  readonly isLong: boolean
   /** It is running: a user's operation may call a collective itself. */
   busy: boolean
 }
 
 /**
  * The last calls of collectives on arrays. A loop mostly calls the same collective on the same arrays, as MPI's persistent
- * collectives do by name; what depends on nothing else (checks, views, memory aside) then need not be made again. Long arrays'
- * calls are remembered for as long as the program holds the arrays itself.
+ * collectives do by name; what depends on nothing else (checks, views, memory aside) then need not be made again. Of long arrays, calls
+ * that need no memory aside are remembered from the second on, for as long as the program holds the arrays itself.
  */
 export class KeptSteps {
   readonly #short: KeptStep[] = []
@@ -37,6 +39,8 @@ export class KeptSteps {
   /** By the first array and the last (often the same): a step holds both, and neither is kept alive by that. */
   readonly #long = new WeakMap<object, WeakMap<object, KeptStep[]>>()
   #hasLong = false
+  /** First arrays of calls that would be remembered when they come again: many are views that are made for one call. */
+  readonly #seen = new WeakSet<object>()
 
   /** The step of an earlier call with the same arguments, not running now; or null. */
   find(collective: MemoryCollective, a: unknown, b: unknown, c: unknown, d: unknown): KeptStep | null {
@@ -48,7 +52,7 @@ export class KeptSteps {
     return kept === undefined ? null : findAmong(kept, collective, a, b, c, d)
   }
 
-  /** Keeps the step for later, with its exchange; false when its arrays are not to be remembered. */
+  /** Keeps the step for later, with its exchange; false when it is not to be remembered, or not yet. */
   keep(
     collective: MemoryCollective,
     args: readonly unknown[],
@@ -56,17 +60,29 @@ export class KeptSteps {
     step: OneStep<void> | PostedStep<void>,
   ): boolean {
     if (!args.every(isKeepable)) return false
-    const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, busy: false }
-    const arrays = args.filter((argument) => ArrayBuffer.isView(argument))
-    if (arrays.every((array) => array.buffer.byteLength <= SHORT_BYTES_MAX)) {
+    if (args.every(isShort)) {
+      const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, isLong: false, busy: false }
       this.#short[this.#next] = kept
       this.#next = (this.#next + 1) % KEPT_MAX
       return true
     }
-    // by messages, as much again may be needed aside
-    if (!(step instanceof PostedStep)) return false
+    if (!(step instanceof PostedStep) || !step.isLight) return false
+    const arrays = args.filter((argument) => ArrayBuffer.isView(argument))
+    const first = arrays[0]!
+    if (!this.#seen.has(first)) {
+      this.#seen.add(first)
+      return false
+    }
+    this.#keepLong(first, arrays.at(-1)!, {
+      collective,
+      args,
+      lengths: args.map(lengthOf),
+      exchange,
+      step,
+      isLong: true,
+      busy: false,
+    })
     exchange.dropAsides()
-    this.#keepLong(arrays[0]!, arrays.at(-1)!, kept)
     return true
   }
 
@@ -100,6 +116,11 @@ function findAmong(
 /** Of arrays the length is enough, and much cheaper than byteLength. */
 function lengthOf(argument: unknown): number | undefined {
   return ArrayBuffer.isView(argument) ? (argument as Uint8Array).length : undefined
+}
+
+/** A view keeps all of its buffer alive. */
+function isShort(argument: unknown): boolean {
+  return !ArrayBuffer.isView(argument) || argument.buffer.byteLength <= SHORT_BYTES_MAX
 }
 
 /** Not a layout, whose numbers the caller may change; not empty memory, which may have been transferred away (a DataView never says). */

@@ -1,12 +1,19 @@
 import type { Waiting } from './job-link.js'
 import type { ProgressEngine } from './progress.js'
 import { type Request, RequestRecord, VALUE_OF } from './request.js'
-import type { Schedule } from './schedule.js'
+import type { Exchange, Schedule, Watched } from './schedule.js'
 
 type Word<T> = { readonly value: T } | { readonly error: Error }
 
-/** Waits, in a schedule of `engine`, for a word from elsewhere: `ask` is handed whom to tell. Gives, or throws, what is told. */
-export function* outsideWord<T>(engine: ProgressEngine, ask: (waiting: Waiting<T>) => void): Schedule<T> {
+/**
+ * Waits, in a schedule of `engine`, for a word from elsewhere: `ask` is handed whom to tell. Gives, or throws, what is told; or what
+ * befalls the communicator of `exchange` meanwhile, where that is to end it.
+ */
+export function* outsideWord<T>(
+  engine: ProgressEngine,
+  ask: (waiting: Waiting<T>) => void,
+  exchange: Exchange | null = null,
+): Schedule<T> {
   const record = new RequestRecord(engine)
   record.mode = VALUE_OF
   if (engine.expect(record)) {
@@ -15,10 +22,34 @@ export function* outsideWord<T>(engine: ProgressEngine, ask: (waiting: Waiting<T
       reject: (error) => engine.met(record, { error }),
     })
   }
-  yield record
+  yield exchange === null ? record : [record, exchange.watch(new Interruption(exchange, record))]
   const word = record.result() as Word<T>
   if ('error' in word) throw word.error
   return word.value
+}
+
+/** Done with `record`, or when its communicator has been revoked or freed. */
+class Interruption implements Watched {
+  error: unknown = undefined
+  readonly #exchange: Exchange
+  readonly #record: RequestRecord
+
+  constructor(exchange: Exchange, record: RequestRecord) {
+    this.#exchange = exchange
+    this.#record = record
+  }
+
+  get done(): boolean {
+    if (this.#record.done) return true
+    this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
+    return this.error !== undefined
+  }
+
+  get isDue(): boolean {
+    return this.#record.done
+  }
+
+  cancel(): void {}
 }
 
 /** What a request gives that runs in another of the process's jobs. */

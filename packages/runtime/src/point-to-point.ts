@@ -253,7 +253,11 @@ export class PointToPoint {
   #both(send: RequestRecord, receive: RequestRecord, { signal }: WaitOptions): RequestRecord {
     send.observed = true
     receive.observed = true
-    const both = this.engine.run(bothDone(send, receive), receive)
+    // as long as the receive can be taken back, so can both
+    const both = this.engine.run(
+      bothDone(send, receive),
+      (reason) => !receive.done && this.engine.messenger.giveUp(receive, reason),
+    )
     both.adoptMessageOf(receive)
     this.engine.began(both)
     return signal === undefined ? both : both.listenTo(signal)

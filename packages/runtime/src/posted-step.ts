@@ -48,6 +48,8 @@ export interface PostedPlan<T> {
   readonly take: (number: number) => T
   /** What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies. */
   readonly pull?: (pulls: Pulls) => Schedule<T>
+  /** Nothing but the caller's memory is needed to pull. */
+  readonly isLight?: boolean
   /**
    * This rank, which posts nothing, expects its sources' parts by messages: it begins with those at once, and looks beside whether
    * the others do the same. Waiting for their word first would be a context switch more.
@@ -78,6 +80,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   readonly #names: Names | null
   readonly #pull: ((pulls: Pulls) => Schedule<T>) | null
   readonly #pulls: Pulls | null
+  /** It holds no memory but the caller's. */
+  readonly isLight: boolean
   readonly #beginsByMessages: boolean
   readonly #type: number
   readonly #sources: readonly number[]
@@ -105,6 +109,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.#own = this.#names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.#pull = plan.pull ?? null
     this.#pulls = this.#pull === null ? null : new Pulls(exchange, postings)
+    this.isLight = plan.isLight === true
     this.#beginsByMessages = plan.beginsByMessages === true
     this.#type = plan.type
     this.#sources = plan.sources
@@ -222,7 +227,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #byMessages(): Schedule<T> {
     if (this.#kept !== null) return this.#kept
     const schedule = this.#make()
-    if (schedule instanceof OneStep) this.#kept = schedule
+    // it may hold memory aside
+    if (schedule instanceof OneStep && !this.isLight) this.#kept = schedule
     return schedule
   }
 

@@ -7,7 +7,7 @@ import { LoopDriver, type LoopProgress } from './loop-driver.js'
 import type { Messenger } from './messenger.js'
 import { FAILED, type RequestOwner, RequestRecord } from './request.js'
 import type { Schedule, Watched } from './schedule.js'
-import { ScheduleRun } from './schedule-run.js'
+import { type MayGiveUp, ScheduleRun } from './schedule-run.js'
 
 /** Frames that a round takes from each transport where nothing is known of who waits for what. */
 const FRAMES_PER_ROUND = 16
@@ -181,7 +181,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   giveUp(request: RequestRecord, reason: unknown): void {
     if (request.done) return
     const { detail } = request
-    if (detail instanceof ScheduleRun) detail.giveUp(reason, (receive) => this.messenger.giveUp(receive, reason))
+    if (detail instanceof ScheduleRun) detail.giveUp(reason)
     else if (this.#watchers.delete(detail as Watcher)) request.failCancelled(reason)
     else this.messenger.giveUp(request, reason)
   }
@@ -193,16 +193,16 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
 
   /**
-   * Starts a collective; the record completes with what the schedule returns. With `decisive`, the whole can be given up only
-   * as long as that receive can. `onFailed` is told before the record fails.
+   * Starts a collective; the record completes with what the schedule returns. `mayGiveUp` is asked before it
+   * is given up; null: it always may be. `onFailed` is told before the record fails.
    */
   run(
     schedule: Schedule<unknown>,
-    decisive: RequestRecord | null = null,
+    mayGiveUp: MayGiveUp | null = null,
     onFailed: ((error: unknown) => void) | null = null,
   ): RequestRecord {
     const record = new RequestRecord(this)
-    const run = new ScheduleRun(record, schedule, this.#enqueue, decisive, onFailed)
+    const run = new ScheduleRun(record, schedule, this.#enqueue, mayGiveUp, onFailed)
     record.detail = run
     if (this.failure !== null) run.stop(this.failure)
     else run.advance()

@@ -6,6 +6,8 @@ export interface Thresholds {
   readonly eagerBytesMax: number
   /** The same towards a rank whose memory can be reached: both ends copy sooner than that. */
   readonly eagerBytesMaxRemote: number
+  /** The longest message that may leave at once, whatever else is known: eager, and in one part. */
+  readonly eagerAtOnceBytesMax: number
   /** Eager messages longer than this go out in parts of this length, so that both CPUs copy at the same time. */
   readonly eagerPartBytes: number
   /** From here up, a sender that waits anyway copies half of the message itself. */
@@ -52,10 +54,14 @@ export function thresholdsFor(
   const bothEndsBytesMin = wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN)
   const eagerBytesMax = (usual: number): number => Math.min(wish(settings.eager, usual), EAGER_WINDOW_BYTES / 2)
   const frameBytes = (usual: number): number => Math.min(Math.max(usual, frameCostBytes), frameBytesMax)
+  const eager = eagerBytesMax(EAGER_BYTES_MAX)
+  const eagerRemote = eagerBytesMax(Math.min(EAGER_BYTES_MAX, Math.max(0, bothEndsBytesMin - 1)))
+  const eagerPartBytes = Math.max(1, Math.min(wish(settings.eagerPart, frameBytes(EAGER_PART_BYTES)), frameBytesMax))
   return {
-    eagerBytesMax: eagerBytesMax(EAGER_BYTES_MAX),
-    eagerBytesMaxRemote: eagerBytesMax(Math.min(EAGER_BYTES_MAX, Math.max(0, bothEndsBytesMin - 1))),
-    eagerPartBytes: Math.max(1, Math.min(wish(settings.eagerPart, frameBytes(EAGER_PART_BYTES)), frameBytesMax)),
+    eagerBytesMax: eager,
+    eagerBytesMaxRemote: eagerRemote,
+    eagerAtOnceBytesMax: Math.min(eager, eagerRemote, eagerPartBytes),
+    eagerPartBytes,
     bothEndsBytesMin,
     partBytesMin: PART_BYTES_MIN,
     streamFrameBytes: frameBytes(STREAM_FRAME_BYTES),

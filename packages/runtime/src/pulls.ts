@@ -70,9 +70,9 @@ export function namedLength(postings: Postings, source: number, number: number):
 const NOBODY: readonly number[] = []
 
 /**
- * A call in which ranks read each other's memory, and the next one, once {@link start} has been called anew: the names are in the postings, each rank reads what it needs, and tells on the
- * board that a stage of this is over, well or ill (single copy may be refused at any time, in one direction only). Nobody's memory is
- * its own again before its readers have told.
+ * One call in which ranks read each other's memory, and after {@link start} the next one: the names are in the postings, each rank
+ * reads what it needs, and tells on the board that a stage of this is over, well or ill (single copy may be refused at any time, in one
+ * direction only). Nobody's memory is its own again before its readers have told.
  */
 export class Pulls implements Watched {
   error: unknown = undefined

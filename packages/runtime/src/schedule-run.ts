@@ -1,6 +1,9 @@
 import type { Continuation, RequestRecord } from './request.js'
 import type { Awaited, Schedule } from './schedule.js'
 
+/** Asked when somebody wants to give a schedule up: takes back what decides that, or says that it is too late. */
+export type MayGiveUp = (reason: unknown) => boolean
+
 /** One collective under way: resumes its schedule each time what it waits for is done. */
 export class ScheduleRun implements Continuation {
   readonly #record: RequestRecord
@@ -13,21 +16,20 @@ export class ScheduleRun implements Continuation {
   #cancelled = false
   /** It has failed, and waits for receives only. */
   #ending: { readonly error: unknown } | null = null
-  /** The receive that decides whether the whole can still be given up; null where it always can. */
-  readonly #decisive: RequestRecord | null
+  readonly #mayGiveUp: MayGiveUp | null
   readonly #onFailed: ((error: unknown) => void) | null
 
   constructor(
     record: RequestRecord,
     schedule: Schedule<unknown>,
     enqueue: (run: ScheduleRun) => void,
-    decisive: RequestRecord | null,
+    mayGiveUp: MayGiveUp | null,
     onFailed: ((error: unknown) => void) | null,
   ) {
     this.#record = record
     this.#schedule = schedule
     this.#enqueue = enqueue
-    this.#decisive = decisive
+    this.#mayGiveUp = mayGiveUp
     this.#onFailed = onFailed
   }
 
@@ -85,9 +87,9 @@ export class ScheduleRun implements Continuation {
     else this.#record.fail(error)
   }
 
-  /** Fails with `reason`, unless the message that decides has matched already: `takeBack` tries to take its receive back. */
-  giveUp(reason: unknown, takeBack: (receive: RequestRecord) => boolean): void {
-    if (this.#decisive !== null && (this.#decisive.done || !takeBack(this.#decisive))) return
+  /** Fails with `reason`, where it can still be given up. */
+  giveUp(reason: unknown): void {
+    if (this.#mayGiveUp !== null && !this.#mayGiveUp(reason)) return
     this.#cancelled = true
     this.stop(reason)
   }

@@ -229,6 +229,14 @@ describe('an intercommunicator', () => {
     })
   }
 
+  it('is not kept from being made by an earlier call that was refused for its signal', async () => {
+    await simulate(2, {}, async (world, rank) => {
+      const alone = (await world.split(rank))!
+      if (rank === 0) assert.throws(() => alone.createIntercomm(0, world, 1, 0, { signal: AbortSignal.abort() }))
+      assert.equal((await within(alone.createIntercomm(0, world, 1 - rank), 'the next one')).remoteSize, 1)
+    })
+  })
+
   it('carries attributes to its duplicate', async () => {
     await across([1, 1], async ({ inter }) => {
       const key = AttributeKey.create<number>({ copy: (_, value) => value + 1 })

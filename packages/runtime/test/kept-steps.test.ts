@@ -22,7 +22,12 @@ function oneStep(): OneStep<void> {
 }
 
 function postedStep(...held: unknown[]): PostedStep<void> {
+  return pulledStep(true, ...held)
+}
+
+function pulledStep(isLight: boolean, ...held: unknown[]): PostedStep<void> {
   return new PostedStep<void>({} as Exchange, { remote: null } as Postings, {
+    isLight,
     collective: 'test',
     own: null,
     type: 0,
@@ -44,6 +49,11 @@ function exchange(): CollectiveExchange & { dropped: number } {
   return fake as unknown as CollectiveExchange & { dropped: number }
 }
 
+/** Long arrays are remembered when they come for the second time. */
+function keepTwice(kept: KeptSteps, ...call: Parameters<KeptSteps['keep']>): boolean {
+  return kept.keep(...call) || kept.keep(...call)
+}
+
 const long = (): Float64Array => new Float64Array(SHORT_BYTES_MAX / 8 + 1)
 
 describe('steps that are kept', () => {
@@ -56,7 +66,7 @@ describe('steps that are kept', () => {
       const [send, recv] = [make(), make()]
       const step = postedStep()
       assert.equal(kept.find(reduce, send, recv, SUM, 0), null)
-      assert.equal(kept.keep(reduce, [send, recv, SUM, 0], exchange(), step), true)
+      assert.equal(keepTwice(kept, reduce, [send, recv, SUM, 0], exchange(), step), true)
       assert.equal(kept.find(reduce, send, recv, SUM, 0)?.step, step)
       for (const [collective, ...args] of [
         [bcast, send, recv, SUM, 0],
@@ -76,8 +86,8 @@ describe('steps that are kept', () => {
     it(`are found with one array and a word in the other’s place, on ${what} arrays`, () => {
       const kept = new KeptSteps()
       const [view, inPlace] = [make(), Symbol('in place')]
-      kept.keep(bcast, [view, 1, undefined, undefined], exchange(), postedStep())
-      kept.keep(reduce, [inPlace, view, SUM, 1], exchange(), postedStep())
+      keepTwice(kept, bcast, [view, 1, undefined, undefined], exchange(), postedStep())
+      keepTwice(kept, reduce, [inPlace, view, SUM, 1], exchange(), postedStep())
       assert.notEqual(kept.find(bcast, view, 1, undefined, undefined), null)
       assert.notEqual(kept.find(reduce, inPlace, view, SUM, 1), null)
       assert.equal(kept.find(bcast, view, 2, undefined, undefined), null)
@@ -86,7 +96,7 @@ describe('steps that are kept', () => {
     it(`are not found while they run, nor once the memory is gone, on ${what} arrays`, () => {
       const kept = new KeptSteps()
       const [send, recv] = [make(), make()]
-      kept.keep(reduce, [send, recv, SUM, 0], exchange(), postedStep())
+      keepTwice(kept, reduce, [send, recv, SUM, 0], exchange(), postedStep())
       const found = kept.find(reduce, send, recv, SUM, 0)!
       found.busy = true
       assert.equal(kept.find(reduce, send, recv, SUM, 0), null)
@@ -119,14 +129,25 @@ describe('steps that are kept', () => {
     }
   })
 
-  it('hold no memory aside for long arrays, and are not kept where they go by messages', () => {
+  it('are kept for long arrays only where they need no memory aside, and hold none', () => {
     const kept = new KeptSteps()
     const own = exchange()
+    const args = [long(), 0, undefined, undefined]
     assert.equal(kept.keep(bcast, [new Uint8Array(8), 0, undefined, undefined], own, oneStep()), true)
     assert.equal(own.dropped, 0)
-    assert.equal(kept.keep(bcast, [long(), 0, undefined, undefined], own, oneStep()), false)
-    assert.equal(kept.keep(bcast, [long(), 0, undefined, undefined], own, postedStep()), true)
+    assert.equal(keepTwice(kept, bcast, args, own, oneStep()), false)
+    assert.equal(keepTwice(kept, bcast, args, own, pulledStep(false)), false)
+    assert.equal(keepTwice(kept, bcast, args, own, pulledStep(true)), true)
     assert.equal(own.dropped, 1)
+    assert.equal(kept.find(bcast, args[0], 0, undefined, undefined)!.isLong, true)
+  })
+
+  it('are not kept for views of a long buffer that are made for one call', () => {
+    const kept = new KeptSteps()
+    const all = long()
+    for (let i = 0; i < 10; i++) {
+      assert.equal(kept.keep(bcast, [all.subarray(0, 8), 0, undefined, undefined], exchange(), postedStep()), false)
+    }
   })
 
   it('keep no long array alive, neither the first nor the last', async () => {
@@ -137,7 +158,7 @@ describe('steps that are kept', () => {
     const refs = [true, false].map((isFirst) => {
       const goes = long()
       const [send, recv] = isFirst ? [goes, stays] : [stays, goes]
-      kept.keep(reduce, [send, recv, SUM, 0], exchange(), postedStep(send, recv))
+      keepTwice(kept, reduce, [send, recv, SUM, 0], exchange(), postedStep(send, recv))
       assert.notEqual(kept.find(reduce, send, recv, SUM, 0), null)
       return new WeakRef(goes)
     })

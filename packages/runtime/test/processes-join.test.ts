@@ -122,6 +122,21 @@ describe('listen and connect', function () {
     assert.match(stdout, /^aborted: ERR_CANCELLED$/m)
   })
 
+  for (const transport of ['cma', 'pipe']) {
+    for (const [how, code] of [
+      ['revoke', 'ERR_REVOKED'],
+      ['free', 'ERR_CLOSED'],
+      ['cancel', 'ERR_CANCELLED'],
+    ]) {
+      it(`is given up by all when one rank ends it: ${how}, over ${transport}`, async () => {
+        const command = start(2, ['interrupted', how as string], { flags: ['-t', transport] })
+        await command.ended
+        assert.equal(command.exitCode, 0, command.stderr)
+        assert.equal(command.stdout.match(new RegExp(`^interrupted: ${code}$`, 'gm'))?.length, 2, command.stdout)
+      })
+    }
+  }
+
   it('refuses a name that is taken, and takes one whose owner was killed', async () => {
     const first = start(1, ['taken', 'mine'])
     await named()

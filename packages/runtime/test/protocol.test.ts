@@ -29,6 +29,20 @@ describe('the thresholds of a way between two ranks', () => {
     }
   })
 
+  it('let nothing leave at once that is not eager, or not in one part', () => {
+    const costly = { ...RING, frameCostBytes: 64 * KIB }
+    for (const settings of [{}, { eager: '0' }, { eager: '100' }, { eagerPart: '100' }, { bothEnds: '100' }]) {
+      for (const limits of [RING, costly]) {
+        const { eagerAtOnceBytesMax, eagerBytesMax, eagerBytesMaxRemote, eagerPartBytes } = thresholdsFor(
+          limits,
+          settings,
+        )
+        assert.equal(eagerAtOnceBytesMax, Math.min(eagerBytesMax, eagerBytesMaxRemote, eagerPartBytes))
+      }
+    }
+    assert.equal(thresholdsFor(costly, { eager: '0' }).eagerAtOnceBytesMax, 0)
+  })
+
   it('take a wish as it is, and leave out what is none', () => {
     const usual = thresholdsFor(RING, {})
     assert.equal(thresholdsFor(RING, { eagerPart: '100' }).eagerPartBytes, 100)

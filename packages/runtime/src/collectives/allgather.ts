@@ -79,7 +79,9 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
       for (const source of sources) postings.copy(source, number, 0, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
-    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, 0, own, byMessages) }),
+    ...(isPosted
+      ? {}
+      : { isLight: true, pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, 0, own, byMessages) }),
     byMessages,
   })
 }

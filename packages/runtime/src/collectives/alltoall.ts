@@ -127,7 +127,10 @@ function exchanged(
     },
     ...(isPosted
       ? {}
-      : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, rank * each, own, byMessages) }),
+      : {
+          isLight: true,
+          pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, rank * each, own, byMessages),
+        }),
     byMessages,
   })
 }

@@ -57,7 +57,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
     take: (number) => {
       if (!isRoot) postings.copy(root, number, 0, bytes)
     },
-    ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
+    ...(isPulled ? { isLight: true, pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
     byMessages,
   })
 }

@@ -44,6 +44,7 @@ export function pulledReduction(
     sources: others,
     byteLengths: new Array(size - 1).fill(own.byteLength),
     take: () => undefined,
+    isLight: aside.length === 0,
     pull: (pulls) => inPieces(exchange, pulls, others, reduction, pieces, parts, out, byMessages),
     byMessages,
   })

@@ -3,7 +3,7 @@ import { bcast } from '../collectives/bcast.js'
 import type { Communicator } from '../communicator.js'
 import type { Intercommunicator } from '../intercommunicator.js'
 import { Job } from '../job.js'
-import type { Asked, Extension } from '../job-link.js'
+import type { Asked, Extension, Waiting } from '../job-link.js'
 import type { Question } from '../launcher/control-message.js'
 import { outsideWord, resultElsewhere } from '../outside-word.js'
 import type { Exchange, Schedule } from '../schedule.js'
@@ -48,9 +48,14 @@ export function* askForBridge(
   root: number,
   signal: AbortSignal | undefined,
   question: () => Question,
+  asking: Asking = new Asking(),
 ): Schedule<Bridge> {
   const isRoot = exchange.rank === root
-  const told = yield* bcast<Told | null>(exchange, isRoot ? yield* ask(home, signal, question) : null, root)
+  const told = yield* bcast<Told | null>(
+    exchange,
+    isRoot ? yield* ask(home, exchange, signal, question, asking) : null,
+    root,
+  )
   if (told === null) throw new OnecopyError('ERR_PROTOCOL', 'the root has told nothing')
   if ('line' in told) return yield* openBridge(home, told.line)
   if (isRoot && signal?.aborted) throw signal.reason
@@ -86,7 +91,18 @@ type Told =
   | { readonly line: number }
   | { readonly code: ErrorCode | 'TypeError'; readonly message: string; readonly fields: ErrorFields }
 
-function* ask(home: Job, signal: AbortSignal | undefined, question: () => Question): Schedule<Told> {
+/** Whether a launcher is being asked: until it has answered, the question can be taken back. */
+export class Asking {
+  isOpen = false
+}
+
+function* ask(
+  home: Job,
+  exchange: Exchange,
+  signal: AbortSignal | undefined,
+  question: () => Question,
+  asking: Asking,
+): Schedule<Told> {
   let asked: Asked | null = null
   const giveUp = (): void => asked?.cancel()
   try {
@@ -94,9 +110,11 @@ function* ask(home: Job, signal: AbortSignal | undefined, question: () => Questi
     const said = question()
     const extension = extensionOf(home)
     signal?.addEventListener('abort', giveUp, { once: true })
-    const line = yield* outsideWord<unknown>(home.engine, (waiting) => {
+    asking.isOpen = true
+    const begin = (waiting: Waiting<unknown>): void => {
       asked = extension.ask(said, waiting)
-    })
+    }
+    const line = yield* outsideWord<unknown>(home.engine, begin, exchange)
     return { line: line as number }
   } catch (error) {
     // where it was not the answer that has failed
@@ -107,6 +125,7 @@ function* ask(home: Job, signal: AbortSignal | undefined, question: () => Questi
     const { name: _, code, ...fields } = error
     return { code, message, fields }
   } finally {
+    asking.isOpen = false
     signal?.removeEventListener('abort', giveUp)
   }
 }

@@ -1,8 +1,9 @@
 import { checkRoot } from '../arguments.js'
 import type { Intercommunicator } from '../intercommunicator.js'
 import type { Job } from '../job.js'
+import type { Question } from '../launcher/control-message.js'
 import type { Exchange, Schedule } from '../schedule.js'
-import { askForBridge, type Bridge, intercommunicatorOver } from './bridge.js'
+import { type Asking, askForBridge, type Bridge, intercommunicatorOver } from './bridge.js'
 
 /** How two jobs find each other. Only what the root says counts. */
 export interface JoinOptions {
@@ -25,9 +26,10 @@ export function listenForJob(
   exchange: Exchange,
   members: readonly number[],
   name: string,
-  options: JoinOptions = {},
+  options: JoinOptions | undefined,
+  asking: Asking,
 ): Schedule<Intercommunicator> {
-  return intercommunicatorOver(home, joined(home, exchange, members, 'listen', name, options, null), name)
+  return intercommunicatorOver(home, joined(home, exchange, members, 'listen', name, options, null, asking), name)
 }
 
 /** Connects to another job of this user that listens; every rank of `members` calls it. */
@@ -36,9 +38,10 @@ export function connectToJob(
   exchange: Exchange,
   members: readonly number[],
   name: string,
-  options: JoinOptions = {},
+  options: JoinOptions | undefined,
+  asking: Asking,
 ): Schedule<Intercommunicator> {
-  const bridge = joined(home, exchange, members, 'connect', name, options, CONNECT_TIMEOUT_SECONDS)
+  const bridge = joined(home, exchange, members, 'connect', name, options, CONNECT_TIMEOUT_SECONDS, asking)
   return intercommunicatorOver(home, bridge, name)
 }
 
@@ -48,12 +51,13 @@ function joined(
   members: readonly number[],
   verb: 'listen' | 'connect',
   name: string,
-  options: JoinOptions,
+  options: JoinOptions = {},
   usualTimeout: number | null,
+  asking: Asking,
 ): Schedule<Bridge> {
   const { root = 0, signal } = options
   checkRoot(root, members.length)
-  return askForBridge(home, exchange, root, signal, () => {
+  const question = (): Question => {
     if (typeof name !== 'string' || name === '') throw new TypeError(`the name must be a word, not ${String(name)}`)
     const timeout = options.timeout ?? usualTimeout
     if (timeout !== null && !(timeout > 0 && timeout <= SECONDS_MAX)) {
@@ -61,5 +65,6 @@ function joined(
     }
     const timeoutMs = timeout === null ? null : Math.ceil(timeout * 1000)
     return { verb, name, members, timeoutMs }
-  })
+  }
+  return askForBridge(home, exchange, root, signal, question, asking)
 }

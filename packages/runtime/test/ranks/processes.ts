@@ -195,6 +195,20 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     await failure('spawn', () => world.spawn(script, 2, { args: ['revoked'] }))
   },
 
+  /** A wait for another job that nobody joins, ended by the root; and not by another rank's cancel. */
+  async interrupted() {
+    const comm = await world.dup()
+    const waiting = comm.listen(`nobody comes ${process.ppid}`)
+    if (world.rank !== 0) waiting.cancel()
+    const end = { revoke: () => comm.revoke(), free: () => comm.free(), cancel: () => waiting.cancel() }[
+      words[0] as string
+    ]!
+    // freed on every rank: it is a local matter
+    if (world.rank === 0 || words[0] === 'free') setTimeout(end, 100)
+    await failure('interrupted', () => waiting)
+    await world.barrier()
+  },
+
   async environment() {
     if (isChild) {
       const { OC_GIVEN, OC_TAKEN } = process.env
