@@ -403,6 +403,7 @@ export class Communicator extends CommunicatorBase {
     const { base } = this
     base.checkRank(localLeader)
     base.checkTag(tag)
+    // a call that is refused must not count: the next one's tag would be another than the other leader's
     options?.signal?.throwIfAborted()
     let bridge: Exchange | null = null
     let service = -1

@@ -60,33 +60,29 @@ export class KeptSteps {
     step: OneStep<void> | PostedStep<void>,
   ): boolean {
     if (!args.every(isKeepable)) return false
-    if (args.every(isShort)) {
-      const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, isLong: false, busy: false }
-      this.#short[this.#next] = kept
-      this.#next = (this.#next + 1) % KEPT_MAX
-      return true
-    }
-    if (!(step instanceof PostedStep) || !step.isLight) return false
+    const isLong = !args.every(isShort)
     const arrays = args.filter((argument) => ArrayBuffer.isView(argument))
-    const first = arrays[0]!
-    if (!this.#seen.has(first)) {
-      this.#seen.add(first)
-      return false
-    }
-    this.#keepLong(first, arrays.at(-1)!, {
-      collective,
-      args,
-      lengths: args.map(lengthOf),
-      exchange,
-      step,
-      isLong: true,
-      busy: false,
-    })
-    exchange.dropAsides()
+    if (isLong && !(step instanceof PostedStep && step.isLight && this.#comesAgain(arrays[0]!))) return false
+    const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, isLong, busy: false }
+    if (isLong) this.#keepLong(arrays[0]!, arrays.at(-1)!, kept)
+    else this.#keepShort(kept)
     return true
   }
 
+  #comesAgain(first: object): boolean {
+    if (this.#seen.has(first)) return true
+    this.#seen.add(first)
+    return false
+  }
+
+  #keepShort(kept: KeptStep): void {
+    this.#short[this.#next] = kept
+    this.#next = (this.#next + 1) % KEPT_MAX
+  }
+
   #keepLong(first: object, last: object, kept: KeptStep): void {
+    // whatever earlier calls needed
+    kept.exchange.dropAsides()
     const byLast = this.#long.get(first) ?? new WeakMap<object, KeptStep[]>()
     const others = byLast.get(last) ?? []
     byLast.set(last, [kept, ...others.slice(0, KEPT_OF_LONG_MAX - 1)])

@@ -1,7 +1,8 @@
+import { Condition } from './condition.js'
 import type { Waiting } from './job-link.js'
 import type { ProgressEngine } from './progress.js'
 import { type Request, RequestRecord, VALUE_OF } from './request.js'
-import type { Exchange, Schedule, Watched } from './schedule.js'
+import type { Exchange, Schedule } from './schedule.js'
 
 type Word<T> = { readonly value: T } | { readonly error: Error }
 
@@ -22,34 +23,10 @@ export function* outsideWord<T>(
       reject: (error) => engine.met(record, { error }),
     })
   }
-  yield exchange === null ? record : [record, exchange.watch(new Interruption(exchange, record))]
+  yield exchange === null ? record : [record, exchange.watch(new Condition(exchange, () => record.done))]
   const word = record.result() as Word<T>
   if ('error' in word) throw word.error
   return word.value
-}
-
-/** Done with `record`, or when its communicator has been revoked or freed. */
-class Interruption implements Watched {
-  error: unknown = undefined
-  readonly #exchange: Exchange
-  readonly #record: RequestRecord
-
-  constructor(exchange: Exchange, record: RequestRecord) {
-    this.#exchange = exchange
-    this.#record = record
-  }
-
-  get done(): boolean {
-    if (this.#record.done) return true
-    this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
-    return this.error !== undefined
-  }
-
-  get isDue(): boolean {
-    return this.#record.done
-  }
-
-  cancel(): void {}
 }
 
 /** What a request gives that runs in another of the process's jobs. */

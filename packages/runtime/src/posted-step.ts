@@ -48,7 +48,7 @@ export interface PostedPlan<T> {
   readonly take: (number: number) => T
   /** What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies. */
   readonly pull?: (pulls: Pulls) => Schedule<T>
-  /** Nothing but the caller's memory is needed to pull. */
+  /** Nothing but the caller's memory is needed to pull, nor by messages where those go in one step. */
   readonly isLight?: boolean
   /**
    * This rank, which posts nothing, expects its sources' parts by messages: it begins with those at once, and looks beside whether
@@ -227,8 +227,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   #byMessages(): Schedule<T> {
     if (this.#kept !== null) return this.#kept
     const schedule = this.#make()
-    // it may hold memory aside
-    if (schedule instanceof OneStep && !this.isLight) this.#kept = schedule
+    if (schedule instanceof OneStep) this.#kept = schedule
     return schedule
   }
 

@@ -1,4 +1,5 @@
 import { NOT_TOLD, OnecopyError, REGION_WORDS, type RemoteMemory, TOLD_ILL } from '@onecopy/transport'
+import { Condition } from './condition.js'
 import type { Postings } from './postings.js'
 import { isReadable } from './protocol.js'
 import type { Exchange, Schedule, Watched } from './schedule.js'
@@ -129,8 +130,9 @@ export class Pulls implements Watched {
   /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
   *tell(stage: number): Schedule<boolean> {
     // a rank that has posted has room; for one that has not, this is the first word in its slot
-    if (!this.#postings.hasRoom(this.#number))
-      yield this.#exchange.watch(new Room(this.#exchange, this.#postings, this.#number))
+    if (!this.#postings.hasRoom(this.#number)) {
+      yield this.#exchange.watch(new Condition(this.#exchange, () => this.#postings.hasRoom(this.#number)))
+    }
     this.#postings.channel.tell(this.#number, stage, this.#isWell)
     return this.#isWell
   }
@@ -168,32 +170,6 @@ export class Pulls implements Watched {
   get isDue(): boolean {
     const { channel } = this.#postings
     return this.#awaited.every((rank) => channel.told(rank, this.#number, this.#stage) !== NOT_TOLD)
-  }
-
-  cancel(): void {}
-}
-
-/** Room for a posting, as something to wait for. */
-class Room implements Watched {
-  error: unknown = undefined
-  readonly #exchange: Exchange
-  readonly #postings: Postings
-  readonly #number: number
-
-  constructor(exchange: Exchange, postings: Postings, number: number) {
-    this.#exchange = exchange
-    this.#postings = postings
-    this.#number = number
-  }
-
-  get done(): boolean {
-    if (this.#postings.hasRoom(this.#number)) return true
-    this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
-    return this.error !== undefined
-  }
-
-  get isDue(): boolean {
-    return this.#postings.hasRoom(this.#number)
   }
 
   cancel(): void {}

@@ -1,0 +1,25 @@
+import type { Exchange, Watched } from './schedule.js'
+
+/** Something that comes about by itself; or never any more, when this rank's communicator is revoked, freed or given up. */
+export class Condition implements Watched {
+  error: unknown = undefined
+  readonly #exchange: Exchange
+  readonly #holds: () => boolean
+
+  constructor(exchange: Exchange, holds: () => boolean) {
+    this.#exchange = exchange
+    this.#holds = holds
+  }
+
+  get done(): boolean {
+    if (this.#holds()) return true
+    this.error = this.#exchange.whyHopeless(this.#exchange.rank) ?? undefined
+    return this.error !== undefined
+  }
+
+  get isDue(): boolean {
+    return this.#holds()
+  }
+
+  cancel(): void {}
+}
