@@ -18,6 +18,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { keepConstants } from './constants.mjs'
 import { writeVectorKernels } from './vector-kernels.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
@@ -142,6 +143,9 @@ async function writeBundle(folder) {
       sourcemap: true,
       logLevel: 'warning',
     })
+  }
+  for (const path of files(outdir)) {
+    if (path.endsWith('.js')) writeFileSync(path, keepConstants(readFileSync(path, 'utf8')))
   }
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })

@@ -49,31 +49,31 @@ const PUMP_MILLISECONDS = 10
 export class BlockingDriver {
   /** What a blocked thread moves: one job's engine, or all of the process's. */
   engine: Progressing
-  readonly #own: Progressing
-  readonly #crowded: boolean
-  #pumpedAt = 0
+  private readonly own: Progressing
+  private readonly crowded: boolean
+  private pumpedAt = 0
 
   constructor(engine: Progressing, crowded: boolean) {
     this.engine = engine
-    this.#own = engine
-    this.#crowded = crowded
+    this.own = engine
+    this.crowded = crowded
   }
 
   /** Blocks until `until.done`. */
   block(until: { readonly done: boolean }): void {
     const engine = this.engine
-    const rounds = this.#crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
+    const rounds = this.crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
     let quiet = 0
     while (quiet < rounds) {
       if (engine.progress(FRAMES_PER_ROUND) !== 0) quiet = 0
       else quiet++
       if (until.done) return
     }
-    this.#wait(until, rounds)
+    this.wait(until, rounds)
   }
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
-  #wait(until: { readonly done: boolean }, rounds: number): void {
+  private wait(until: { readonly done: boolean }, rounds: number): void {
     let quietSince = performance.now()
     let quiet = 0
     for (;;) {
@@ -85,22 +85,22 @@ export class BlockingDriver {
       if (until.done) return
       const now = performance.now()
       if (moved !== 0) quietSince = now
-      if (now - this.#pumpedAt >= PUMP_MILLISECONDS) {
-        this.#pumpedAt = now
+      if (now - this.pumpedAt >= PUMP_MILLISECONDS) {
+        this.pumpedAt = now
         engine.link.pump()
       }
       quiet = now - quietSince
-      if (quiet >= AWAKE_MILLISECONDS) this.#park(quiet)
-      else if (this.#crowded) engine.transports[0]?.yield()
+      if (quiet >= AWAKE_MILLISECONDS) this.park(quiet)
+      else if (this.crowded) engine.transports[0]?.yield()
     }
   }
 
-  #park(quiet: number): void {
+  private park(quiet: number): void {
     const { transports } = this.engine
     if (transports.length === 1) {
       transports[0]!.park(PARK_MILLISECONDS_MAX)
     } else {
-      const own = this.engine !== this.#own && quiet >= LONG_MILLISECONDS ? this.#own.transports : []
+      const own = this.engine !== this.own && quiet >= LONG_MILLISECONDS ? this.own.transports : []
       for (const transport of transports) {
         transport.park(own.includes(transport) ? PARK_MILLISECONDS_OWN : PARK_MILLISECONDS_SHARED)
       }

@@ -3,7 +3,7 @@ import { Asides } from './asides.js'
 import { newLike, type TypedArray } from './collectives/arrays.js'
 import { announcesExchange } from './collectives/choose.js'
 import { bytesOf, UINT8 } from './element-type.js'
-import { ByteViews } from './memory.js'
+import { KnownArrays } from './known-arrays.js'
 import { STANDARD } from './messenger.js'
 import type { PointToPoint } from './point-to-point.js'
 import type { Postings } from './postings.js'
@@ -22,7 +22,7 @@ export class CollectiveExchange implements Exchange {
   readonly #context: number
   /** @internal What keeps this call's messages apart. */
   tag: number
-  readonly #views: ByteViews | null
+  readonly #arrays: KnownArrays | null
   /** Records for reuse, those of the current call first; null when this exchange serves for one call. */
   readonly #records: (RequestRecord | null)[] | null
   #taken = 0
@@ -38,12 +38,11 @@ export class CollectiveExchange implements Exchange {
     this.tag = tag
     this.#records = reusable ? [] : null
     this.#asides = reusable ? new Asides() : null
-    this.#views = reusable ? new ByteViews() : null
+    this.#arrays = reusable ? new KnownArrays() : null
   }
 
   bytesOf(view: ArrayBufferView): Uint8Array {
-    // length 0 may be detached memory: the long way finds out
-    return this.#views === null || view.byteLength === 0 ? bytesOf(view) : this.#views.of(view)
+    return this.#arrays === null ? bytesOf(view) : this.#arrays.of(view).bytes
   }
 
   aside<T extends TypedArray>(like: T, length: number): T {

@@ -7,10 +7,10 @@ import type { ValuePacker } from './value-packer.js'
 /** Hands a message's bytes to the receive it matched, in the form that receive asked for. */
 export class Delivery {
   readonly copier = new ByteCopier()
-  readonly #packer: ValuePacker
+  private readonly packer: ValuePacker
 
   constructor(packer: ValuePacker) {
-    this.#packer = packer
+    this.packer = packer
   }
 
   /** Writes the envelope into the receive. */
@@ -80,8 +80,8 @@ export class Delivery {
       }
       return
     }
-    if (type === VALUE && !owned && byteLength <= this.#packer.scratch.length) {
-      this.#deliverShortValue(request, bytes, byteOffset, byteLength)
+    if (type === VALUE && !owned && byteLength <= this.packer.scratch.length) {
+      this.deliverShortValue(request, bytes, byteOffset, byteLength)
       return
     }
     const reusable = owned && byteOffset === 0 && bytes.byteOffset === 0 && bytes.buffer.byteLength === byteLength
@@ -91,11 +91,11 @@ export class Delivery {
   }
 
   /** Unpacking copies what it keeps, so the same memory serves for every short value. */
-  #deliverShortValue(request: RequestRecord, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
+  private deliverShortValue(request: RequestRecord, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
     let value: unknown
     try {
-      this.copier.copy(this.#packer.scratch, 0, bytes, byteOffset, byteLength)
-      value = this.#packer.unpackScratch(byteLength)
+      this.copier.copy(this.packer.scratch, 0, bytes, byteOffset, byteLength)
+      value = this.packer.unpackScratch(byteLength)
     } catch (error) {
       request.fail(error)
       return
@@ -113,7 +113,7 @@ export class Delivery {
     try {
       value =
         type === VALUE
-          ? this.#packer.unpack(memory, parts)
+          ? this.packer.unpack(memory, parts)
           : arrayOver(type, memory.buffer as ArrayBuffer, memory.byteLength)
     } catch (error) {
       request.fail(error)

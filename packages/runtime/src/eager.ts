@@ -23,14 +23,14 @@ import { INTO, type RequestRecord } from './request.js'
 
 /** Short messages: envelope and bytes leave at once, in one frame or in a row of them. Done when copied. */
 export class EagerProtocol {
-  readonly #outbox: Outbox
-  readonly #words: Int32Array
-  readonly #delivery: Delivery
+  private readonly outbox: Outbox
+  private readonly words: Int32Array
+  private readonly delivery: Delivery
 
   constructor(outbox: Outbox, delivery: Delivery) {
-    this.#outbox = outbox
-    this.#words = outbox.words
-    this.#delivery = delivery
+    this.outbox = outbox
+    this.words = outbox.words
+    this.delivery = delivery
   }
 
   /** The hot path: sends the whole message now and answers true, or does nothing and answers false. */
@@ -41,7 +41,7 @@ export class EagerProtocol {
       return false
     const outstanding = link.eagerOutstanding + byteLength + EAGER_OVERHEAD_BYTES
     if (outstanding > EAGER_WINDOW_BYTES) return false
-    const words = this.#words
+    const words = this.words
     words[0] = EAGER | (type << TYPE_SHIFT)
     words[1] = context
     words[2] = tag
@@ -71,7 +71,7 @@ export class EagerProtocol {
   ): void {
     const total = bytes.byteLength
     const part = link.thresholds.eagerPartBytes
-    const words = this.#words
+    const words = this.words
     const whole = total <= part
     const acknowledged = acknowledgeId >= 0
     words[0] = EAGER | (type << TYPE_SHIFT) | (acknowledged ? FLAG_ACKNOWLEDGE : 0) | (whole ? 0 : FLAG_MORE)
@@ -83,14 +83,14 @@ export class EagerProtocol {
     const wordCount = whole && !acknowledged ? EAGER_WORDS : EAGER_LONG_WORDS
     let end = Math.min(part, total)
     const last = acknowledged ? null : request
-    this.#outbox.postBytes(link, wordCount, bytes, 0, end, end === total ? last : null)
+    this.outbox.postBytes(link, wordCount, bytes, 0, end, end === total ? last : null)
     // after the post, which may throw: then nothing was sent
     link.eagerOutstanding += total + EAGER_OVERHEAD_BYTES
     while (end < total) {
       const from = end
       end = Math.min(total, from + part)
       words[0] = MORE
-      this.#outbox.postBytes(link, 1, bytes, from, end - from, end === total ? last : null)
+      this.outbox.postBytes(link, 1, bytes, from, end - from, end === total ? last : null)
     }
   }
 
@@ -118,13 +118,13 @@ export class EagerProtocol {
       arrival.payload = target
       arrival.byteLength = total
     } else if (request !== null) {
-      this.#delivery.describe(request, link.rank, tag, total)
+      this.delivery.describe(request, link.rank, tag, total)
       if (request.mode !== INTO) target = new Uint8Array(allocate(total))
-      else if (this.#delivery.refusal(request, type, total) === null) target = request.bytes
+      else if (this.delivery.refusal(request, type, total) === null) target = request.bytes
     }
     const acknowledgeId = (words[0]! & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
     const inflow: EagerInflow = { target, at: byteLength, total, request, arrival, acknowledgeId }
-    if (target !== null) this.#delivery.copier.copy(target, 0, bytes, byteOffset, byteLength)
+    if (target !== null) this.delivery.copier.copy(target, 0, bytes, byteOffset, byteLength)
     if (arrival !== null) arrival.receivedBytes = byteLength
     if (request !== null) request.detail = type
     link.inflow = inflow
@@ -140,7 +140,7 @@ export class EagerProtocol {
     }
     // the receiver's memory may be gone by now: the rest is let pass, and the receive fails with that
     if (inflow.target !== null && inflow.target.length < inflow.at + byteLength) inflow.target = null
-    if (inflow.target !== null) this.#delivery.copier.copy(inflow.target, inflow.at, bytes, byteOffset, byteLength)
+    if (inflow.target !== null) this.delivery.copier.copy(inflow.target, inflow.at, bytes, byteOffset, byteLength)
     inflow.at += byteLength
     const { arrival, request } = inflow
     if (arrival !== null) arrival.receivedBytes = inflow.at
@@ -154,8 +154,8 @@ export class EagerProtocol {
     this.consumed(link, inflow.total)
     if (request === null) return
     const type = request.detail as number
-    if (inflow.target === null) request.fail(this.#delivery.refusal(request, type, inflow.total))
-    else this.#delivery.conclude(request, type, inflow.target, [])
+    if (inflow.target === null) request.fail(this.delivery.refusal(request, type, inflow.total))
+    else this.delivery.conclude(request, type, inflow.target, [])
   }
 
   /** A receive has matched an eager message that came before it. Waits for the rest if it is still coming. */
@@ -172,7 +172,7 @@ export class EagerProtocol {
     this.acknowledge(link, arrival.sendId)
     this.consumed(link, arrival.byteLength)
     const { peer, tag, type, payload, byteLength } = arrival
-    this.#delivery.deliver(request, peer, tag, type, payload!, 0, byteLength, true)
+    this.delivery.deliver(request, peer, tag, type, payload!, 0, byteLength, true)
   }
 
   /**
@@ -181,10 +181,10 @@ export class EagerProtocol {
    */
   acknowledge(link: PeerLink, sendId: number): void {
     if (sendId < 0) return
-    this.#words[0] = FINISH
-    this.#words[1] = sendId
-    this.#words[2] = OUTCOME_DONE
-    this.#outbox.post(link, 3)
+    this.words[0] = FINISH
+    this.words[1] = sendId
+    this.words[2] = OUTCOME_DONE
+    this.outbox.post(link, 3)
   }
 
   /** The peer has received this much of what was sent to it. */
@@ -203,9 +203,9 @@ export class EagerProtocol {
     link.bytesEager += byteLength
     link.eagerConsumed += byteLength + EAGER_OVERHEAD_BYTES
     if (link.eagerConsumed < CREDIT_BYTES) return
-    this.#words[0] = CREDIT
-    this.#words[1] = link.eagerConsumed
+    this.words[0] = CREDIT
+    this.words[1] = link.eagerConsumed
     link.eagerConsumed = 0
-    this.#outbox.post(link, 2)
+    this.outbox.post(link, 2)
   }
 }

@@ -77,16 +77,16 @@ export class Messenger implements FrameReceiver {
   readonly delivery: Delivery
   readonly packer: ValuePacker
   /** The link to a peer, made when first asked for. */
-  readonly #linkTo: (rank: number) => PeerLink
-  readonly #links: (PeerLink | undefined)[] = []
-  readonly #contexts = new Map<number, Queues>()
+  private readonly linkTo: (rank: number) => PeerLink
+  private readonly linkByRank: (PeerLink | undefined)[] = []
+  private readonly contexts = new Map<number, Queues>()
   /** What others have said of a communicator, or of a collective on it, as a whole. */
-  readonly #concerns: MessengerConcerns
+  private readonly concerns: MessengerConcerns
   /** Called when a message to this rank itself waits for its receive: a probe may be waiting for it. */
   onSelfArrival: () => void = () => undefined
-  readonly #spare: Arrival[] = []
-  #lastContext = -1
-  #lastQueues: Queues | null = null
+  private readonly spare: Arrival[] = []
+  private lastContext = -1
+  private lastQueues: Queues | null = null
   /** The job is over: every link made from now on is dead from the start. */
   failure: OnecopyError | null = null
   /** A frame that could not be believed: the engine ends the job with it. */
@@ -94,12 +94,12 @@ export class Messenger implements FrameReceiver {
 
   constructor(rank: number, packer: ValuePacker, linkTo: (rank: number) => PeerLink, concerns: MessengerConcerns) {
     this.rank = rank
-    this.#concerns = concerns
+    this.concerns = concerns
     this.packer = packer
     this.delivery = new Delivery(packer)
     this.eager = new EagerProtocol(this.outbox, this.delivery)
     this.rendezvous = new Rendezvous(this.outbox, this.delivery, packer)
-    this.#linkTo = linkTo
+    this.linkTo = linkTo
   }
 
   get hasWork(): boolean {
@@ -112,29 +112,29 @@ export class Messenger implements FrameReceiver {
   }
 
   link(rank: number): PeerLink {
-    const link = this.#links[rank]
+    const link = this.linkByRank[rank]
     if (link !== undefined) return link
-    const made = this.#linkTo(rank)
+    const made = this.linkTo(rank)
     made.ended = this.failure
-    this.#links[rank] = made
+    this.linkByRank[rank] = made
     return made
   }
 
   /** Every link made so far. */
   links(): PeerLink[] {
-    return this.#links.filter((link): link is PeerLink => link !== undefined)
+    return this.linkByRank.filter((link): link is PeerLink => link !== undefined)
   }
 
   queues(context: number): Queues {
-    if (context === this.#lastContext) return this.#lastQueues!
-    let queues = this.#contexts.get(context)
+    if (context === this.lastContext) return this.lastQueues!
+    let queues = this.contexts.get(context)
     if (queues === undefined) {
       // also for a context this rank has not made yet: the others may be ahead of us in dup()
       queues = new MatchQueues()
-      this.#contexts.set(context, queues)
+      this.contexts.set(context, queues)
     }
-    this.#lastContext = context
-    this.#lastQueues = queues
+    this.lastContext = context
+    this.lastQueues = queues
     return queues
   }
 
@@ -144,9 +144,9 @@ export class Messenger implements FrameReceiver {
     for (const request of queues.withdraw(() => true)) request.fail(error)
     for (const arrival of queues.arrivals()) {
       queues.remove(arrival)
-      this.#discard(arrival)
+      this.discard(arrival)
     }
-    this.#forget(context)
+    this.forget(context)
   }
 
   /** Lets go of the messages on `context` whose tags nobody will receive. */
@@ -155,7 +155,7 @@ export class Messenger implements FrameReceiver {
     for (const arrival of queues.arrivals()) {
       if (!isUnwanted(arrival.tag)) continue
       queues.remove(arrival)
-      this.#discard(arrival)
+      this.discard(arrival)
     }
   }
 
@@ -171,20 +171,20 @@ export class Messenger implements FrameReceiver {
   }
 
   /** Keeps a message that nothing matched; or lets go of it, when its context has been given up. */
-  #store(queues: Queues, arrival: Arrival): void {
-    if (!this.#concerns.isUnwanted(arrival.context, arrival.tag)) {
+  private store(queues: Queues, arrival: Arrival): void {
+    if (!this.concerns.isUnwanted(arrival.context, arrival.tag)) {
       queues.store(arrival)
       return
     }
     // asking for the queues may have made them anew
-    if (this.#concerns.isOver(arrival.context)) this.#forget(arrival.context)
-    this.#discard(arrival)
+    if (this.concerns.isOver(arrival.context)) this.forget(arrival.context)
+    this.discard(arrival)
   }
 
-  #forget(context: number): void {
-    this.#contexts.delete(context)
-    this.#lastContext = -1
-    this.#lastQueues = null
+  private forget(context: number): void {
+    this.contexts.delete(context)
+    this.lastContext = -1
+    this.lastQueues = null
   }
 
   // --- down
@@ -215,7 +215,7 @@ export class Messenger implements FrameReceiver {
       return
     }
     if (dest === this.rank) {
-      this.#sendToSelf(context, tag, type, bytes, parts, sendMode, request)
+      this.sendToSelf(context, tag, type, bytes, parts, sendMode, request)
       return
     }
     const link = this.link(dest)
@@ -253,7 +253,7 @@ export class Messenger implements FrameReceiver {
   /** Gives `arrival`, already out of its queue, to `request`. */
   claim(arrival: Arrival, request: RequestRecord): void {
     if (arrival.local !== null) {
-      this.#deliverLocal(arrival, request)
+      this.deliverLocal(arrival, request)
       return
     }
     const link = this.link(arrival.peer)
@@ -263,11 +263,11 @@ export class Messenger implements FrameReceiver {
       this.eager.deliverArrival(link, arrival, request)
       if (arrival.claimant !== null) return
     }
-    this.#recycle(arrival)
+    this.recycle(arrival)
   }
 
   /** Lets go of a message that nobody will receive, so that its sender does not wait for ever. */
-  #discard(arrival: Arrival): void {
+  private discard(arrival: Arrival): void {
     if (arrival.local !== null) {
       if (!arrival.local.done) arrival.local.complete(undefined)
       return
@@ -279,14 +279,14 @@ export class Messenger implements FrameReceiver {
 
   /** Fails the posted receives for which `reason` gives an error. */
   failPosted(reason: (request: RequestRecord) => OnecopyError | null): void {
-    for (const queues of this.#contexts.values()) {
+    for (const queues of this.contexts.values()) {
       for (const request of queues.withdraw((posted) => reason(posted) !== null)) request.fail(reason(request))
     }
   }
 
   /** Fails sends to this rank itself that nobody has received. */
   failLocal(error: OnecopyError): void {
-    for (const queues of this.#contexts.values()) {
+    for (const queues of this.contexts.values()) {
       for (const { local } of queues.arrivals()) if (local !== null && !local.done) local.fail(error)
     }
   }
@@ -333,14 +333,14 @@ export class Messenger implements FrameReceiver {
     const head = words[0]!
     const kind = head & KIND_MASK
     if (kind === EAGER && wordCount === EAGER_WORDS && (head & ~0xffff) === 0) {
-      const queues = words[1] === this.#lastContext ? this.#lastQueues! : this.queues(words[1]!)
+      const queues = words[1] === this.lastContext ? this.lastQueues! : this.queues(words[1]!)
       const tag = words[2]!
       const request = queues.match(peer, tag)
       if (request !== null) {
         this.eager.consumed(this.link(peer), byteLength)
         this.delivery.deliver(request, peer, tag, head >>> TYPE_SHIFT, bytes, byteOffset, byteLength, false)
       } else {
-        this.#keep(peer, words, bytes, byteOffset, byteLength, -1)
+        this.keep(peer, words, bytes, byteOffset, byteLength, -1)
       }
       return
     }
@@ -351,14 +351,14 @@ export class Messenger implements FrameReceiver {
           rank: peer,
         })
       }
-      this.#dispatch(link, kind, words, bytes, byteOffset, byteLength)
+      this.dispatch(link, kind, words, bytes, byteOffset, byteLength)
     } catch (error) {
       if (!(error instanceof OnecopyError)) throw error
       this.broken = error
     }
   }
 
-  #dispatch(
+  private dispatch(
     link: PeerLink,
     kind: number,
     words: Int32Array,
@@ -368,16 +368,16 @@ export class Messenger implements FrameReceiver {
   ): void {
     switch (kind) {
       case EAGER:
-        this.#eagerArrived(link, words, bytes, byteOffset, byteLength)
+        this.eagerArrived(link, words, bytes, byteOffset, byteLength)
         break
       case MORE:
         this.eager.more(link, bytes, byteOffset, byteLength)
         break
       case ANNOUNCE:
-        this.#announced(link, words)
+        this.announced(link, words)
         break
       case WAITING:
-        this.#senderWaits(link, words[1]!)
+        this.senderWaits(link, words[1]!)
         break
       case OFFER:
         this.rendezvous.onOffer(link, words)
@@ -398,35 +398,41 @@ export class Messenger implements FrameReceiver {
         this.eager.credited(link, words[1]!)
         break
       case CANCEL:
-        this.#cancelAsked(link, words[1]!)
+        this.cancelAsked(link, words[1]!)
         break
       case CANCELLED:
-        this.#cancelGranted(words[1]!)
+        this.cancelGranted(words[1]!)
         break
       case REVOKE:
-        this.#concerns.revoked(words[1]!)
+        this.concerns.revoked(words[1]!)
         break
       case BROKEN:
-        this.#concerns.broken(words[1]!, words[2]!, words[3]!, words[4]!)
+        this.concerns.broken(words[1]!, words[2]!, words[3]!, words[4]!)
         break
     }
   }
 
   /** An eager message that is long, or wants to be acknowledged. */
-  #eagerArrived(link: PeerLink, words: Int32Array, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
+  private eagerArrived(
+    link: PeerLink,
+    words: Int32Array,
+    bytes: Uint8Array,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
     const head = words[0]!
     const tag = words[2]!
     const type = (head >>> TYPE_SHIFT) & 0xff
     const request = this.queues(words[1]!).match(link.rank, tag)
     const acknowledgeId = (head & FLAG_ACKNOWLEDGE) !== 0 ? words[3]! : -1
     const inParts = (head & FLAG_MORE) !== 0
-    if (request === null && inParts && this.#concerns.isUnwanted(words[1]!, tag)) {
-      if (this.#concerns.isOver(words[1]!)) this.#forget(words[1]!)
+    if (request === null && inParts && this.concerns.isUnwanted(words[1]!, tag)) {
+      if (this.concerns.isOver(words[1]!)) this.forget(words[1]!)
       this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, null, type, tag)
       return
     }
     if (request === null) {
-      const arrival = this.#keep(link.rank, words, bytes, byteOffset, byteLength, acknowledgeId)
+      const arrival = this.keep(link.rank, words, bytes, byteOffset, byteLength, acknowledgeId)
       if (inParts) this.eager.beginInflow(link, words, bytes, byteOffset, byteLength, null, arrival, type, tag)
       return
     }
@@ -439,29 +445,29 @@ export class Messenger implements FrameReceiver {
     }
   }
 
-  #announced(link: PeerLink, words: Int32Array): void {
-    const arrival = this.#arrival(link.rank, words)
+  private announced(link: PeerLink, words: Int32Array): void {
+    const arrival = this.arrival(link.rank, words)
     arrival.byteLength = joinLength(words[4]!, words[5]!)
     arrival.sendId = words[3]!
     copyRegion(words, REGION_AT, arrival.region, 0)
     const queues = this.queues(arrival.context)
     const request = queues.match(arrival.peer, arrival.tag)
     if (request === null) {
-      this.#store(queues, arrival)
+      this.store(queues, arrival)
     } else {
       this.rendezvous.begin(link, arrival, request)
-      this.#recycle(arrival)
+      this.recycle(arrival)
     }
   }
 
-  #senderWaits(link: PeerLink, sendId: number): void {
-    const arrival = this.#findAnnouncement(link, sendId)
+  private senderWaits(link: PeerLink, sendId: number): void {
+    const arrival = this.findAnnouncement(link, sendId)
     if (arrival !== null) arrival.flags |= FLAG_WAITING
     else this.rendezvous.onWaiting(link, sendId)
   }
 
-  #cancelAsked(link: PeerLink, sendId: number): void {
-    const arrival = this.#findAnnouncement(link, sendId)
+  private cancelAsked(link: PeerLink, sendId: number): void {
+    const arrival = this.findAnnouncement(link, sendId)
     // matched already: FINISH is on its way
     if (arrival === null) return
     this.queues(arrival.context).remove(arrival)
@@ -471,15 +477,15 @@ export class Messenger implements FrameReceiver {
     this.outbox.post(link, 2)
   }
 
-  #cancelGranted(sendId: number): void {
+  private cancelGranted(sendId: number): void {
     const outgoing = this.rendezvous.sends.get(sendId)
     if (outgoing === null) return
     this.rendezvous.release(outgoing)
     outgoing.request.failCancelled(outgoing.cancelReason)
   }
 
-  #findAnnouncement(link: PeerLink, sendId: number): Arrival | null {
-    for (const queues of this.#contexts.values()) {
+  private findAnnouncement(link: PeerLink, sendId: number): Arrival | null {
+    for (const queues of this.contexts.values()) {
       for (const arrival of queues.arrivals()) {
         if (arrival.peer === link.rank && arrival.sendId === sendId) return arrival
       }
@@ -487,7 +493,7 @@ export class Messenger implements FrameReceiver {
     return null
   }
 
-  #keep(
+  private keep(
     peer: number,
     words: Int32Array,
     bytes: Uint8Array,
@@ -495,19 +501,19 @@ export class Messenger implements FrameReceiver {
     byteLength: number,
     acknowledgeId: number,
   ): Arrival {
-    const arrival = this.#arrival(peer, words)
+    const arrival = this.arrival(peer, words)
     arrival.sendId = acknowledgeId
     arrival.byteLength = byteLength
     arrival.receivedBytes = byteLength
     const payload = new Uint8Array(byteLength)
     if (byteLength > 0) payload.set(new Uint8Array(bytes.buffer, bytes.byteOffset + byteOffset, byteLength))
     arrival.payload = payload
-    this.#store(this.queues(arrival.context), arrival)
+    this.store(this.queues(arrival.context), arrival)
     return arrival
   }
 
-  #arrival(peer: number, words: Int32Array): Arrival {
-    const arrival = this.#spare.pop() ?? new Arrival()
+  private arrival(peer: number, words: Int32Array): Arrival {
+    const arrival = this.spare.pop() ?? new Arrival()
     const head = words[0]!
     arrival.peer = peer
     arrival.context = words[1]!
@@ -517,17 +523,17 @@ export class Messenger implements FrameReceiver {
     return arrival
   }
 
-  #recycle(arrival: Arrival): void {
+  private recycle(arrival: Arrival): void {
     arrival.payload = null
     arrival.local = null
     arrival.claimant = null
     arrival.sendId = -1
-    if (this.#spare.length < SPARE_ARRIVALS_MAX) this.#spare.push(arrival)
+    if (this.spare.length < SPARE_ARRIVALS_MAX) this.spare.push(arrival)
   }
 
   // --- to oneself
 
-  #sendToSelf(
+  private sendToSelf(
     context: number,
     tag: number,
     type: number,
@@ -549,7 +555,7 @@ export class Messenger implements FrameReceiver {
     const queues = this.queues(context)
     const receive = queues.match(this.rank, tag)
     if (receive !== null) {
-      this.#deliverLocal(arrival, receive)
+      this.deliverLocal(arrival, receive)
       return
     }
     if (sendMode !== SYNCHRONOUS && parts.length === 0 && isEagerToSelf(bytes.byteLength)) {
@@ -561,7 +567,7 @@ export class Messenger implements FrameReceiver {
     this.onSelfArrival()
   }
 
-  #deliverLocal(arrival: Arrival, receive: RequestRecord): void {
+  private deliverLocal(arrival: Arrival, receive: RequestRecord): void {
     const { type, tag, byteLength, payload, localParts, local } = arrival
     if (payload!.byteLength !== byteLength) {
       const gone = new OnecopyError(

@@ -16,10 +16,10 @@ export class Outbox {
   readonly words = new Int32Array(FRAME_WORDS_MAX)
   /** Called when a frame has to wait: somebody has to push from now on, even when no request is left that waits. */
   onBacklog: () => void = () => undefined
-  readonly #waiting = new WorkSet<PeerLink>()
+  private readonly waiting = new WorkSet<PeerLink>()
 
   get hasBacklog(): boolean {
-    return !this.#waiting.isEmpty
+    return this.waiting.size !== 0
   }
 
   /** Sends `words` alone. */
@@ -46,14 +46,14 @@ export class Outbox {
     }
     const words = this.words.slice(0, wordCount)
     link.backlog.push({ words, bytes, byteOffset, byteLength, request })
-    this.#waiting.add(link)
+    this.waiting.add(link)
     this.onBacklog()
   }
 
   /** Pushes backlogs out as far as there is room; answers how many frames went. */
   flush(): number {
     let sent = 0
-    for (const link of this.#waiting) {
+    for (const link of this.waiting) {
       const backlog = link.backlog
       let next = link.backlogSent
       while (next < backlog.length) {
@@ -81,7 +81,7 @@ export class Outbox {
       if (next === backlog.length) {
         backlog.length = 0
         link.backlogSent = 0
-        this.#waiting.delete(link)
+        this.waiting.delete(link)
       } else if (next >= FRAMES_PER_CUT) {
         backlog.splice(0, next)
         link.backlogSent = 0
@@ -101,14 +101,14 @@ export class Outbox {
     if (link.backlog.length === link.backlogSent) {
       link.backlog.length = 0
       link.backlogSent = 0
-      this.#waiting.delete(link)
+      this.waiting.delete(link)
     }
     return true
   }
 
   /** Drops everything for a peer that has ended; its requests fail. */
   drop(link: PeerLink, error: unknown): void {
-    this.#waiting.delete(link)
+    this.waiting.delete(link)
     link.backlogSent = 0
     for (const frame of link.backlog.splice(0)) {
       if (frame.request !== null && !frame.request.done) frame.request.fail(error)

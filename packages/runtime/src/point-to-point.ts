@@ -2,11 +2,12 @@ import type { OnecopyError } from '@onecopy/transport'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
 import type { Arrival } from './arrival.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
-import { arrayOver, bytesOf, elementTypeOf, VALUE } from './element-type.js'
-import { ByteViews, copyOf } from './memory.js'
+import { arrayOver, VALUE } from './element-type.js'
+import { KnownArrays } from './known-arrays.js'
+import { copyOf } from './memory.js'
 import { STANDARD, SYNCHRONOUS } from './messenger.js'
 import type { ProgressEngine } from './progress.js'
-import { INTO, MESSAGE_OF, type RankMap, RequestRecord, VALUE_OF } from './request.js'
+import { INTO, MESSAGE_OF, PENDING, type RankMap, RequestRecord, VALUE_OF } from './request.js'
 import type { Schedule } from './schedule.js'
 import { Status } from './status.js'
 
@@ -44,11 +45,9 @@ export class PointToPoint {
   /** World ranks by local rank; null where they are the same. */
   readonly members: readonly number[] | null
   readonly ranks: RankMap | null
-  readonly #views = new ByteViews()
-  #lastEmpty: Uint8Array | null = null
-  #emptyBefore: Uint8Array | null = null
-  /** Records of blocking calls, for reuse: nobody outside ever sees them. */
-  readonly #spare: RequestRecord[] = []
+  private readonly arrays = new KnownArrays()
+  /** The record of blocking receives, used again and again: nobody outside ever sees it. */
+  private blocked: RequestRecord
   /** Set by free() and finalize(): what every further call throws. */
   closed: Error | null = null
   /** Set by free(): what waits at that moment fails with it. */
@@ -67,6 +66,8 @@ export class PointToPoint {
     this.context = context
     this.members = members
     this.ranks = members === null ? null : rankMapOf(members)
+    this.blocked = new RequestRecord(engine)
+    this.blocked.complete(undefined)
     engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world), (error) => {
       this.revoked = error
       this.closed ??= error
@@ -83,19 +84,18 @@ export class PointToPoint {
   /** The blocking face's send: no request where the message can leave at once. */
   sendSync(data: unknown, dest: number, tag: number, sendMode: number): void {
     this.checkSend(dest, tag)
-    const type = elementTypeOf(data)
+    const { type, bytes } = this.arrays.of(data)
     if (type !== VALUE && sendMode === STANDARD) {
-      const bytes = this.#bytes(data)
       if (this.engine.messenger.trySend(this.context, this.world(dest), tag, type, bytes)) return
     }
-    const record = this.#start(data, dest, tag, sendMode, true)
+    const record = this.start(data, dest, tag, sendMode, true)
     record.waitSync()
   }
 
   send(data: unknown, dest: number, tag: number, sendMode: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
     this.checkSend(dest, tag)
     options.signal?.throwIfAborted()
-    const record = this.#start(data, dest, tag, sendMode, false)
+    const record = this.start(data, dest, tag, sendMode, false)
     if (record.done && record.error === undefined) return record
     this.engine.began(record)
     if (sendMode === BUFFERED && !record.done) {
@@ -106,9 +106,9 @@ export class PointToPoint {
     return options.signal === undefined ? record : record.listenTo(options.signal)
   }
 
-  #start(data: unknown, dest: number, tag: number, mode: number, waiting: boolean): RequestRecord {
+  private start(data: unknown, dest: number, tag: number, mode: number, waiting: boolean): RequestRecord {
     const { engine } = this
-    const record = this.#record()
+    const record = this.record()
     if (engine.failure !== null) {
       record.fail(engine.failure)
       return record
@@ -125,86 +125,81 @@ export class PointToPoint {
 
   /** What travels for `data`: its own memory, or a packed value. */
   encode(data: unknown): Encoded {
-    const type = elementTypeOf(data)
-    if (type !== VALUE) return { type, bytes: this.#bytes(data), parts: NO_PARTS }
+    const { type, bytes } = this.arrays.of(data)
+    if (type !== VALUE) return { type, bytes, parts: NO_PARTS }
     const { body, parts } = this.engine.messenger.packer.pack(data)
     return { type, bytes: body, parts }
-  }
-
-  /** Length 0 goes the long way the first time, which finds out about detached memory. */
-  #bytes(data: unknown): Uint8Array {
-    // length, not byteLength: the latter is a call (10 ns)
-    if (data instanceof Uint8Array && (data.length > 0 || this.#isKnownEmpty(data))) return data
-    if (ArrayBuffer.isView(data) && data.byteLength > 0) return this.#views.of(data)
-    const bytes = bytesOf(data)
-    if (data instanceof Uint8Array) {
-      this.#emptyBefore = this.#lastEmpty
-      this.#lastEmpty = data
-    }
-    return bytes
-  }
-
-  /** Two are known: what a loop sends and what it receives into. */
-  #isKnownEmpty(data: Uint8Array): boolean {
-    return data === this.#lastEmpty || data === this.#emptyBefore
   }
 
   // --- receive
 
   recvSync(mode: number, source: number, tag: number): unknown {
     this.checkReceive(source, tag)
-    const record = this.#spare.pop() ?? new RequestRecord(this.engine)
-    record.fatal = this.fatal
-    record.bytes = null
-    return this.#receiveSync(record, mode, source, tag)
+    const record = this.blockedRecord()
+    this.receiveSync(record, mode, source, tag)
+    const result = record.result()
+    record.value = undefined
+    return result
   }
 
   recvIntoSync(view: ArrayBufferView, source: number, tag: number): Status {
     checkView('view', view)
     this.checkReceive(source, tag)
-    const record = this.#spare.pop() ?? new RequestRecord(this.engine)
-    record.fatal = this.fatal
-    const bytes = this.#bytes(view)
+    const { bytes } = this.arrays.of(view)
+    const record = this.blockedRecord()
     record.bytes = bytes
     record.capacity = bytes.length
-    return this.#receiveSync(record, INTO, source, tag) as Status
+    this.receiveSync(record, INTO, source, tag)
+    record.bytes = null
+    return record.result() as Status
   }
 
-  #receiveSync(record: RequestRecord, mode: number, source: number, tag: number): unknown {
+  /** Gives the record that is kept, if it is free: with schedules that call other verbs it may not be. */
+  private blockedRecord(): RequestRecord {
+    if (this.blocked.state === PENDING) this.blocked = new RequestRecord(this.engine)
+    const record = this.blocked
+    record.renew()
+    record.fatal = this.fatal
+    return record
+  }
+
+  private receiveSync(record: RequestRecord, mode: number, source: number, tag: number): void {
     record.mode = mode
     record.context = this.context
     record.source = this.world(source)
     record.tag = tag
     record.ranks = this.ranks
+    record.observed = true
     this.engine.receive(record)
     try {
-      return record.waitSync()
-    } finally {
-      if (record.done) {
-        record.renew()
-        record.bytes = null
-        this.#spare.push(record)
-      } else {
-        // the engine itself failed under us: the record is still in a queue, so it can never serve another call
-        record.cancel()
-      }
+      if (record.state === PENDING) this.engine.blockUntilDone(record)
+    } catch (error) {
+      // the engine itself failed under us: the record must not take a later call's message
+      record.cancel()
+      throw error
     }
   }
 
   recv(mode: number, source: number, tag: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
     this.checkReceive(source, tag)
-    return this.#post(mode, null, source, tag, options)
+    return this.post(mode, null, source, tag, options)
   }
 
   recvInto(view: ArrayBufferView, source: number, tag: number, options: WaitOptions = NO_OPTIONS): RequestRecord {
     checkView('view', view)
     this.checkReceive(source, tag)
-    return this.#post(INTO, this.#bytes(view), source, tag, options)
+    return this.post(INTO, this.arrays.of(view).bytes, source, tag, options)
   }
 
-  #post(mode: number, bytes: Uint8Array | null, source: number, tag: number, options: WaitOptions): RequestRecord {
+  private post(
+    mode: number,
+    bytes: Uint8Array | null,
+    source: number,
+    tag: number,
+    options: WaitOptions,
+  ): RequestRecord {
     options.signal?.throwIfAborted()
-    const record = this.#record()
+    const record = this.record()
     record.mode = mode
     record.bytes = bytes
     record.capacity = bytes === null ? 0 : bytes.byteLength
@@ -225,7 +220,7 @@ export class PointToPoint {
     // the send first: it may throw over its data, and must not leave a receive behind
     options.signal?.throwIfAborted()
     const send = this.send(data, dest, sendTag, STANDARD)
-    return this.#both(send, this.recv(VALUE_OF, source, recvTag), options)
+    return this.both(send, this.recv(VALUE_OF, source, recvTag), options)
   }
 
   sendrecvInto(
@@ -238,19 +233,20 @@ export class PointToPoint {
     const { sendTag = 0, recvTag = ANY_TAG } = options
     checkView('view', view)
     this.checkReceive(source, recvTag)
-    const into = this.#bytes(view)
+    const into = this.arrays.of(view).bytes
     options.signal?.throwIfAborted()
     const send = this.send(data, dest, sendTag, STANDARD)
-    return this.#both(send, this.#post(INTO, into, source, recvTag, NO_OPTIONS), options)
+    return this.both(send, this.post(INTO, into, source, recvTag, NO_OPTIONS), options)
   }
 
   sendrecvReplace(view: ArrayBufferView, dest: number, source: number, options: SendrecvOptions): RequestRecord {
     checkView('view', view)
-    const copy = arrayOver(elementTypeOf(view), copyOf(this.#bytes(view)).buffer as ArrayBuffer, view.byteLength)
+    const { type, bytes } = this.arrays.of(view)
+    const copy = arrayOver(type, copyOf(bytes).buffer as ArrayBuffer, bytes.length)
     return this.sendrecvInto(copy, dest, view, source, options)
   }
 
-  #both(send: RequestRecord, receive: RequestRecord, { signal }: WaitOptions): RequestRecord {
+  private both(send: RequestRecord, receive: RequestRecord, { signal }: WaitOptions): RequestRecord {
     send.observed = true
     receive.observed = true
     // as long as the receive can be taken back, so can both
@@ -284,7 +280,7 @@ export class PointToPoint {
     this.checkReceive(source, tag)
     options.signal?.throwIfAborted()
     const { engine } = this
-    const record = this.#record()
+    const record = this.record()
     record.mode = VALUE_OF
     if (source === PROC_NULL) {
       record.complete(made(null))
@@ -317,8 +313,8 @@ export class PointToPoint {
 
   /** Receives a message that a matched probe took. */
   receiveArrival(arrival: Arrival, mode: number, view: ArrayBufferView | null): RequestRecord {
-    const record = this.#record()
-    const bytes = view === null ? null : this.#bytes(view)
+    const record = this.record()
+    const bytes = view === null ? null : this.arrays.of(view).bytes
     record.mode = mode
     record.bytes = bytes
     record.capacity = bytes === null ? 0 : bytes.byteLength
@@ -328,14 +324,14 @@ export class PointToPoint {
     return record
   }
 
-  #record(): RequestRecord {
+  private record(): RequestRecord {
     const record = new RequestRecord(this.engine)
     record.fatal = this.fatal
     return record
   }
 
   completed(value: unknown): RequestRecord {
-    const record = this.#record()
+    const record = this.record()
     record.mode = MESSAGE_OF
     record.complete(value)
     return record

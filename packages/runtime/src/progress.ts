@@ -29,26 +29,27 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   readonly transports: readonly Transport[]
   readonly messenger: Messenger
   readonly link: JobLink
-  readonly #blocking: BlockingDriver
-  readonly #loop: LoopDriver
-  readonly #ready: ScheduleRun[] = []
-  readonly #enqueue = (run: ScheduleRun) => {
-    this.#ready.push(run)
-    this.#hasExtra = true
+  private readonly blocking: BlockingDriver
+  private readonly loop: LoopDriver
+  private readonly ready: ScheduleRun[] = []
+  private readonly enqueue = (run: ScheduleRun) => {
+    this.ready.push(run)
+    this.extra = 1
   }
-  readonly #watchers = new Set<Watcher>()
+  private readonly watchers = new Set<Watcher>()
   /** What the blocked thread waits for. */
-  #until: { readonly done: boolean; readonly isDue?: boolean } | null = null
-  readonly #ended = new Map<number, PeerEnd>()
-  readonly #expected = new Set<RequestRecord>()
+  private until: { readonly done: boolean; readonly isDue?: boolean } | null = null
+  private readonly ended = new Map<number, PeerEnd>()
+  private readonly expected = new Set<RequestRecord>()
   /** Somebody has ended, or the job is over: receives have to be looked at when they are posted. */
-  #someEnded = false
-  #toDrain: PeerEnd[] = []
-  readonly #communicators: CommunicatorStates
-  readonly #keepGoing: boolean
-  #hasExtra = false
-  #pending = 0
-  #stopped = false
+  private someEnded = false
+  private toDrain: PeerEnd[] = []
+  private readonly communicators: CommunicatorStates
+  private readonly keepGoing: boolean
+  /** Not 0 when a round has more to do than frames. A number: V8 tests it in two instructions, a boolean field in nine. */
+  private extra = 0
+  private pending = 0
+  private stopped = false
   /** Once set, every call fails with it: the job is over. */
   failure: OnecopyError | null = null
 
@@ -59,76 +60,76 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     options: { readonly crowded: boolean; readonly communicators: CommunicatorStates },
   ) {
     this.messenger = messenger
-    this.#communicators = options.communicators
-    this.#communicators.onTrouble = () => {
-      this.#someEnded = true
-      this.#failHopeless()
+    this.communicators = options.communicators
+    this.communicators.onTrouble = () => {
+      this.someEnded = true
+      this.failHopeless()
     }
     this.transports = transports
     this.link = link
-    this.#keepGoing = link.settings.onFailure === 'continue'
-    this.#blocking = new BlockingDriver(this, options.crowded)
-    this.#loop = new LoopDriver(this, options.crowded)
-    messenger.outbox.onBacklog = () => this.#loop.activate()
+    this.keepGoing = link.settings.onFailure === 'continue'
+    this.blocking = new BlockingDriver(this, options.crowded)
+    this.loop = new LoopDriver(this, options.crowded)
+    messenger.outbox.onBacklog = () => this.loop.activate()
     messenger.onSelfArrival = () => {
-      if (this.#watchers.size > 0) this.#loop.activate()
+      if (this.watchers.size > 0) this.loop.activate()
     }
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {
-        this.#failJob(
+        this.failJob(
           new OnecopyError('ERR_ABORTED', `rank ${byRank} ended the job: ${reason}`, { rank: byRank, exitCode }),
         )
       },
-      launcherLost: () => this.#failJob(new OnecopyError('ERR_LAUNCHER_LOST', 'the launcher of this job is gone')),
+      launcherLost: () => this.failJob(new OnecopyError('ERR_LAUNCHER_LOST', 'the launcher of this job is gone')),
     })
   }
 
   get wanted(): boolean {
-    return this.#pending > 0 || this.hasWork
+    return this.pending > 0 || this.hasWork
   }
 
   get hasWork(): boolean {
-    if (this.#ready.length > 0 || this.#toDrain.length > 0 || this.messenger.hasWork) return true
+    if (this.ready.length > 0 || this.toDrain.length > 0 || this.messenger.hasWork) return true
     for (let i = 0; i < this.transports.length; i++) if (this.transports[i]!.hasUnsent) return true
     return false
   }
 
   progress(framesMax = FRAMES_PER_ROUND): number {
     const { transports, messenger } = this
-    if (this.#stopped) return 0
+    if (this.stopped) return 0
     let moved = 0
     try {
       for (let i = 0; i < transports.length; i++) moved += transports[i]!.poll(messenger, framesMax)
-      if (this.#hasExtra || messenger.hasWork || messenger.broken !== null) moved += this.#work()
+      if (this.extra !== 0 || messenger.hasWork || messenger.broken !== null) moved += this.work()
     } catch (error) {
-      this.#broken(error)
+      this.broken(error)
     }
     return moved
   }
 
   turn(): void {
-    this.#blocking.engine.progress(FRAMES_PER_ROUND)
-    this.#handOver()
+    this.blocking.engine.progress(FRAMES_PER_ROUND)
+    this.handOverAll()
   }
 
   /** Has a thread that blocks here move `all` of the process's engines, this one among them; null: this one alone. */
   blockOn(all: Progressing | null): void {
-    this.#blocking.engine = all ?? this
+    this.blocking.engine = all ?? this
   }
 
   /**
    * A thread that has made progress itself goes on with something else: what is left to do is the event loop's, which may
    * sleep, and will not be woken for frames that are in already.
    */
-  #handOver(): void {
-    const { engine } = this.#blocking
+  private handOverAll(): void {
+    const { engine } = this.blocking
     if (engine !== this) engine.handOver()
     else this.handOver()
   }
 
   handOver(): void {
-    if (this.#pending > 0 && this.hasWork) this.#loop.activate()
+    if (this.pending > 0 && this.hasWork) this.loop.activate()
   }
 
   // --- requests
@@ -139,26 +140,26 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
    */
   began(request: RequestRecord): void {
     if (request.done) {
-      this.#reportUnobserved(request)
+      this.reportUnobserved(request)
       return
     }
     request.counted = true
-    this.#pending++
-    this.#loop.activate()
+    this.pending++
+    this.loop.activate()
   }
 
   settled(request: RequestRecord): void {
     if (!request.counted) return
     request.counted = false
-    this.#pending--
-    if (this.#pending === 0) this.#loop.relax()
-    this.#reportUnobserved(request)
+    this.pending--
+    if (this.pending === 0) this.loop.relax()
+    this.reportUnobserved(request)
   }
 
   awaited(request: RequestRecord): void {
     if (request.sendId >= 0) this.messenger.rendezvous.nowWaiting(request)
     if (!request.counted) this.began(request)
-    this.#loop.spin(request)
+    this.loop.spin(request)
   }
 
   blockUntilDone(request: RequestRecord): void {
@@ -168,28 +169,28 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** Blocks the thread until `until.done`. */
   block(until: { readonly done: boolean }): void {
-    const outer = this.#until
-    this.#until = until
+    const outer = this.until
+    this.until = until
     try {
-      this.#blocking.block(until)
+      this.blocking.block(until)
     } finally {
-      this.#until = outer
+      this.until = outer
     }
-    this.#handOver()
+    this.handOverAll()
   }
 
   giveUp(request: RequestRecord, reason: unknown): void {
     if (request.done) return
     const { detail } = request
     if (detail instanceof ScheduleRun) detail.giveUp(reason)
-    else if (this.#watchers.delete(detail as Watcher)) request.failCancelled(reason)
+    else if (this.watchers.delete(detail as Watcher)) request.failCancelled(reason)
     else this.messenger.giveUp(request, reason)
   }
 
   /** Posts a receive; it fails at once when nobody is left who could send to it. */
   receive(request: RequestRecord): void {
     this.messenger.receive(request)
-    if (this.#someEnded && request.posted) this.#failHopeless()
+    if (this.someEnded && request.posted) this.failHopeless()
   }
 
   /**
@@ -202,7 +203,7 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     onFailed: ((error: unknown) => void) | null = null,
   ): RequestRecord {
     const record = new RequestRecord(this)
-    const run = new ScheduleRun(record, schedule, this.#enqueue, mayGiveUp, onFailed)
+    const run = new ScheduleRun(record, schedule, this.enqueue, mayGiveUp, onFailed)
     record.detail = run
     if (this.failure !== null) run.stop(this.failure)
     else run.advance()
@@ -211,8 +212,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** Has `watcher` look on every round until it has seen what it wants. */
   watch(watcher: Watcher): void {
-    this.#watchers.add(watcher)
-    this.#hasExtra = true
+    this.watchers.add(watcher)
+    this.extra = 1
   }
 
   /** A record that completes, or fails, once `watched` is done. */
@@ -237,42 +238,42 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** What is waited for may be on `board` from now on. */
   watchBoard(board: Board): void {
-    board.isDue = () => this.#isDue()
+    board.isDue = () => this.isDue()
   }
 
   /** Whether something that is waited for is on a board: asked before a transport sleeps. */
-  #isDue(): boolean {
-    const until = this.#until
+  private isDue(): boolean {
+    const until = this.until
     if (until !== null && (until.isDue ?? until.done)) return true
-    for (const watcher of this.#watchers) if (watcher.isDue === true) return true
+    for (const watcher of this.watchers) if (watcher.isDue === true) return true
     return false
   }
 
   unwatch(watcher: Watcher): void {
-    this.#watchers.delete(watcher)
+    this.watchers.delete(watcher)
   }
 
   /** Tells who belongs to a communicator, and whom to tell when it is revoked. */
   addContext(context: number, members: readonly number[], onRevoked: (error: OnecopyError) => void): void {
-    this.#communicators.add(context, members, onRevoked)
+    this.communicators.add(context, members, onRevoked)
   }
 
   /** Revokes a communicator here and tells the others. */
   revoke(context: number): void {
-    this.#communicators.revoke(context)
-    this.#loop.activate()
+    this.communicators.revoke(context)
+    this.loop.activate()
   }
 
   /** A collective begins on `context`. */
   begin(context: number): void {
-    this.#communicators.begin(context)
+    this.communicators.begin(context)
   }
 
   /** This rank cannot go on with a collective: tells the others, unless it is all over anyway. */
   breakOff(context: number, tag: number, error: unknown): void {
-    if (this.failure !== null || this.#stopped) return
-    this.#communicators.breakOff(context, tag, error)
-    this.#loop.activate()
+    if (this.failure !== null || this.stopped) return
+    this.communicators.breakOff(context, tag, error)
+    this.loop.activate()
   }
 
   /** `record` is to be completed from outside, by {@link met}; false, and it has failed, when the job is over. */
@@ -281,74 +282,74 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
       record.fail(this.failure)
       return false
     }
-    this.#expected.add(record)
+    this.expected.add(record)
     return true
   }
 
   /** What an expected record waited for has come; a schedule that goes on with it does so in the next round. */
   met(record: RequestRecord, value: unknown): void {
-    if (!this.#expected.delete(record)) return
+    if (!this.expected.delete(record)) return
     record.complete(value)
-    this.#loop.activate()
+    this.loop.activate()
   }
 
   acknowledge(context: number, ranks: readonly number[]): void {
-    this.#communicators.acknowledge(context, ranks)
+    this.communicators.acknowledge(context, ranks)
   }
 
   /** Forgets a communicator: what waits on it fails with `error`. */
   dropContext(context: number, error: OnecopyError): void {
-    this.#communicators.drop(context)
+    this.communicators.drop(context)
     this.messenger.dropContext(context, error)
     this.messenger.dropContext(context + 1, error)
-    for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
+    for (const watcher of this.watchers) if (watcher.look()) this.watchers.delete(watcher)
     // collectives that have just failed go on, even in a loop that sleeps
-    if (this.hasWork) this.#loop.activate()
+    if (this.hasWork) this.loop.activate()
   }
 
   // --- endings
 
   /** Whether somebody has ended, or a communicator is not whole any more: then waiting may be {@link hopeless}. */
   get isTroubled(): boolean {
-    return this.#someEnded
+    return this.someEnded
   }
 
   /** How `rank` ended, if it has. */
   endOf(rank: number): PeerEnd | null {
-    return this.#ended.get(rank) ?? null
+    return this.ended.get(rank) ?? null
   }
 
   /** Why a receive of `source` and `tag` on `context` can never complete, or null. */
   hopeless(context: number, source: number, tag: number): OnecopyError | null {
     if (this.failure !== null) return this.failure
-    const over = this.#communicators.whyOver(context, tag)
-    if (over !== null || this.#ended.size === 0) return over
+    const over = this.communicators.whyOver(context, tag)
+    if (over !== null || this.ended.size === 0) return over
     const me = this.messenger.rank
     if (source !== ANY_SOURCE) {
-      const end = this.#ended.get(source)
+      const end = this.ended.get(source)
       return end === undefined || source === me ? null : endError(end)
     }
-    const others = this.#communicators.membersOf(context).filter((rank) => rank !== me)
+    const others = this.communicators.membersOf(context).filter((rank) => rank !== me)
     const unnoticed = others.find(
-      (rank) => this.#ended.get(rank)?.how === 'failed' && !this.#communicators.isAcknowledged(context, rank),
+      (rank) => this.ended.get(rank)?.how === 'failed' && !this.communicators.isAcknowledged(context, rank),
     )
-    if (unnoticed !== undefined) return endError(this.#ended.get(unnoticed)!)
-    const alive = others.some((rank) => !this.#ended.has(rank))
-    return alive || others.length === 0 ? null : endError(this.#ended.get(others.at(-1)!)!)
+    if (unnoticed !== undefined) return endError(this.ended.get(unnoticed)!)
+    const alive = others.some((rank) => !this.ended.has(rank))
+    return alive || others.length === 0 ? null : endError(this.ended.get(others.at(-1)!)!)
   }
 
   peerEnded(end: PeerEnd): void {
-    if (this.#stopped) return
-    this.#toDrain.push(end)
-    this.#hasExtra = true
-    if (this.wanted) this.#loop.activate()
+    if (this.stopped) return
+    this.toDrain.push(end)
+    this.extra = 1
+    if (this.wanted) this.loop.activate()
   }
 
   /** Done, without using the CPU, once everything this rank has sent is out of its hands. */
   flush(): RequestRecord {
     const flushed = new RequestRecord(this)
     const look = (): boolean => {
-      if (!flushed.done && (this.failure !== null || !this.#owes)) flushed.complete(undefined)
+      if (!flushed.done && (this.failure !== null || !this.owes)) flushed.complete(undefined)
       return flushed.done
     }
     if (!look()) this.watch({ look })
@@ -358,51 +359,51 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
 
   /** Stops driving; everything still pending fails. */
   stop(error: OnecopyError): void {
-    this.#failJob(error)
+    this.failJob(error)
     // what went on with the requests that have just failed fails as well
-    while (this.#ready.length > 0) this.#ready.shift()!.advance()
-    this.#stopped = true
-    this.#toDrain.length = 0
-    this.#ready.length = 0
-    this.#loop.stop()
+    while (this.ready.length > 0) this.ready.shift()!.advance()
+    this.stopped = true
+    this.toDrain.length = 0
+    this.ready.length = 0
+    this.loop.stop()
     this.link.unref()
   }
 
   /** Whether anything this rank has sent still needs this rank. */
-  get #owes(): boolean {
+  private get owes(): boolean {
     return this.messenger.rendezvous.sends.count > 0 || this.hasWork
   }
 
   // --- the slow half of a round
 
-  #work(): number {
+  private work(): number {
     let moved = this.messenger.work()
     if (this.messenger.broken !== null) {
       const error = this.messenger.broken
       this.messenger.broken = null
-      this.#broken(error)
+      this.broken(error)
     }
-    if (!this.#hasExtra) return moved
-    while (this.#toDrain.length > 0) {
-      this.#drain(this.#toDrain[0]!)
-      this.#toDrain.shift()
+    if (this.extra === 0) return moved
+    while (this.toDrain.length > 0) {
+      this.drain(this.toDrain[0]!)
+      this.toDrain.shift()
     }
-    while (this.#ready.length > 0) {
+    while (this.ready.length > 0) {
       moved++
-      this.#ready.shift()!.advance()
+      this.ready.shift()!.advance()
     }
-    for (const watcher of this.#watchers) {
+    for (const watcher of this.watchers) {
       if (!watcher.look()) continue
       moved++
-      this.#watchers.delete(watcher)
+      this.watchers.delete(watcher)
     }
-    this.#hasExtra = this.#watchers.size > 0 || this.#toDrain.length > 0 || this.#ready.length > 0
+    this.extra = this.watchers.size + this.toDrain.length + this.ready.length
     return moved
   }
 
   /** A peer has ended: takes in all it had sent, then fails what only it could have completed. */
-  #drain(end: PeerEnd): void {
-    if (this.#ended.has(end.rank)) return
+  private drain(end: PeerEnd): void {
+    if (this.ended.has(end.rank)) return
     const { messenger } = this
     for (const transport of this.transports) {
       // first, because it has the transport look where the peer may have left its last frames
@@ -410,20 +411,20 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
       for (let polls = 0; polls < DRAIN_POLLS_MAX && transport.poll(messenger, FRAMES_PER_ROUND) > 0; polls++);
     }
     messenger.work()
-    this.#ended.set(end.rank, end)
-    this.#someEnded = true
+    this.ended.set(end.rank, end)
+    this.someEnded = true
     const error = endError(end)
-    if (end.how === 'failed' && !this.#keepGoing) {
-      this.#failJob(error)
+    if (end.how === 'failed' && !this.keepGoing) {
+      this.failJob(error)
       return
     }
     const link = messenger.link(end.rank)
     link.ended = error
-    this.#dropLink(link, error)
-    this.#failHopeless()
+    this.dropLink(link, error)
+    this.failHopeless()
   }
 
-  #dropLink(link: ReturnType<Messenger['link']>, error: OnecopyError): void {
+  private dropLink(link: ReturnType<Messenger['link']>, error: OnecopyError): void {
     this.messenger.outbox.drop(link, error)
     this.messenger.rendezvous.drop(link, error)
     const { inflow } = link
@@ -433,37 +434,37 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     if (inflow?.arrival?.stored === true) this.messenger.queues(inflow.arrival.context).remove(inflow.arrival)
   }
 
-  #failHopeless(): void {
+  private failHopeless(): void {
     this.messenger.failPosted((request) => this.hopeless(request.context, request.source, request.tag))
-    for (const watcher of this.#watchers) if (watcher.look()) this.#watchers.delete(watcher)
+    for (const watcher of this.watchers) if (watcher.look()) this.watchers.delete(watcher)
   }
 
-  #failJob(error: OnecopyError): void {
+  private failJob(error: OnecopyError): void {
     if (this.failure !== null) return
     this.failure = error
-    this.#someEnded = true
+    this.someEnded = true
     this.messenger.failure = error
     for (const link of this.messenger.links()) {
       link.ended ??= error
-      this.#dropLink(link, error)
+      this.dropLink(link, error)
     }
     this.messenger.failLocal(error)
-    for (const record of this.#expected) record.fail(error)
-    this.#expected.clear()
-    this.#failHopeless()
-    if (this.#pending > 0) this.#loop.activate()
+    for (const record of this.expected) record.fail(error)
+    this.expected.clear()
+    this.failHopeless()
+    if (this.pending > 0) this.loop.activate()
   }
 
   /** A peer's frames cannot be believed: nobody's data can, so the job ends, with the reason. */
-  #broken(error: unknown): void {
+  private broken(error: unknown): void {
     const known = error instanceof OnecopyError ? error : null
     if (known === null) throw error
     this.link.abort(1, known.message)
-    this.#failJob(known)
+    this.failJob(known)
   }
 
   /** A failure that nobody looks at must not pass in silence: it becomes an unhandled rejection. */
-  #reportUnobserved(request: RequestRecord): void {
+  private reportUnobserved(request: RequestRecord): void {
     if (request.state !== FAILED || request.observed || request.continuation !== null) return
     setImmediate(() => {
       if (!request.observed) Promise.reject(request.error)

@@ -43,25 +43,25 @@ import { WorkSet } from './work-set.js'
 export class Rendezvous {
   readonly sends = new SlotTable<Outgoing>()
   readonly receives = new SlotTable<Incoming>()
-  readonly #outbox: Outbox
-  readonly #words: Int32Array
-  readonly #delivery: Delivery
-  readonly #packer: ValuePacker
+  private readonly outbox: Outbox
+  private readonly words: Int32Array
+  private readonly delivery: Delivery
+  private readonly packer: ValuePacker
   /** What has a segment to move: removed when done, or when it waits for the peer. */
-  readonly #incoming = new WorkSet<Incoming>()
-  readonly #outgoing = new WorkSet<Outgoing>()
+  private readonly incoming = new WorkSet<Incoming>()
+  private readonly outgoing = new WorkSet<Outgoing>()
   /** In the current round. */
-  #bytesMoved = 0
+  private bytesMoved = 0
 
   constructor(outbox: Outbox, delivery: Delivery, packer: ValuePacker) {
-    this.#outbox = outbox
-    this.#words = outbox.words
-    this.#delivery = delivery
-    this.#packer = packer
+    this.outbox = outbox
+    this.words = outbox.words
+    this.delivery = delivery
+    this.packer = packer
   }
 
   get hasWork(): boolean {
-    return !this.#incoming.isEmpty || !this.#outgoing.isEmpty
+    return this.incoming.size !== 0 || this.outgoing.size !== 0
   }
 
   /** Sender: announces a message. `waiting`: the caller's thread does nothing until it is gone. */
@@ -80,7 +80,7 @@ export class Rendezvous {
     request.sendId = sendId
     request.detail = outgoing
     outgoing.toldWaiting = waiting
-    const words = this.#words
+    const words = this.words
     let flags = waiting ? FLAG_WAITING : 0
     if (parts.length > 0) flags |= FLAG_PARTS
     if (outgoing.expose()) flags |= FLAG_REGION
@@ -92,7 +92,7 @@ export class Rendezvous {
     words[4] = outgoing.main.byteLength | 0
     words[5] = highWord(outgoing.main.byteLength)
     try {
-      this.#outbox.post(link, ANNOUNCE_WORDS)
+      this.outbox.post(link, ANNOUNCE_WORDS)
     } catch (error) {
       // nobody has heard of it, so nobody will ever finish it
       this.release(outgoing)
@@ -106,58 +106,58 @@ export class Rendezvous {
     if (outgoing === null || outgoing.toldWaiting) return
     if (outgoing.main.byteLength < outgoing.link.thresholds.bothEndsBytesMin) return
     outgoing.toldWaiting = true
-    this.#words[0] = WAITING
-    this.#words[1] = request.sendId
-    this.#outbox.post(outgoing.link, 2)
+    this.words[0] = WAITING
+    this.words[1] = request.sendId
+    this.outbox.post(outgoing.link, 2)
   }
 
   /** Receiver: `arrival`, an announcement, has matched `request`. */
   begin(link: PeerLink, arrival: Arrival, request: RequestRecord): void {
     const { type, flags, byteLength, sendId, tag } = arrival
-    this.#delivery.describe(request, link.rank, tag, byteLength)
+    this.delivery.describe(request, link.rank, tag, byteLength)
     if (link.ended !== null) {
       // announced before its sender ended: there is nobody left to fetch it from
       request.fail(link.ended)
       return
     }
-    const refusal = this.#delivery.refusal(request, type, byteLength)
+    const refusal = this.delivery.refusal(request, type, byteLength)
     if (refusal !== null) {
-      this.#finish(link, sendId, OUTCOME_DONE)
+      this.finish(link, sendId, OUTCOME_DONE)
       request.fail(refusal)
       return
     }
     const main = request.mode === INTO && type !== VALUE ? request.bytes! : allocateBytes(link, byteLength, request)
     if (main === null) {
-      this.#finish(link, sendId, OUTCOME_DONE)
+      this.finish(link, sendId, OUTCOME_DONE)
       return
     }
     const incoming = new Incoming(request, link, type, (flags & FLAG_PARTS) !== 0, sendId, main, byteLength)
     copyRegion(arrival.region, 0, incoming.region, 0)
     const { remote } = link
     if ((flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)) {
-      if ((flags & FLAG_WAITING) !== 0) this.#offer(incoming)
-      this.#advance(incoming)
-      if (!incoming.idle) this.#incoming.add(incoming)
+      if ((flags & FLAG_WAITING) !== 0) this.offer(incoming)
+      this.advance(incoming)
+      if (!incoming.idle) this.incoming.add(incoming)
     } else {
-      this.#pull(incoming, 0)
+      this.pull(incoming, 0)
     }
   }
 
   /** Moves what is under way on, about a segment's worth in all; answers how much moved. */
   step(): number {
     let moved = 0
-    this.#bytesMoved = 0
+    this.bytesMoved = 0
     // from the front to the back of the line, so that with many messages under way each gets its turn
-    for (let left = this.#incoming.size; left > 0 && !isRoundOver(this.#bytesMoved); left--) {
-      const incoming = this.#incoming.takeFirst()
+    for (let left = this.incoming.size; left > 0 && !isRoundOver(this.bytesMoved); left--) {
+      const incoming = this.incoming.takeFirst()
       moved++
-      this.#advance(incoming)
-      if (!incoming.idle) this.#incoming.add(incoming)
+      this.advance(incoming)
+      if (!incoming.idle) this.incoming.add(incoming)
     }
-    for (let left = this.#outgoing.size; left > 0 && !isRoundOver(this.#bytesMoved); left--) {
-      const outgoing = this.#outgoing.takeFirst()
-      moved += this.#push(outgoing)
-      if (outgoing.hasWork) this.#outgoing.add(outgoing)
+    for (let left = this.outgoing.size; left > 0 && !isRoundOver(this.bytesMoved); left--) {
+      const outgoing = this.outgoing.takeFirst()
+      moved += this.push(outgoing)
+      if (outgoing.hasWork) this.outgoing.add(outgoing)
     }
     return moved
   }
@@ -165,13 +165,13 @@ export class Rendezvous {
   // --- frames, receiver's side
 
   onWaiting(link: PeerLink, sendId: number): void {
-    for (const incoming of this.#incoming) {
-      if (incoming.link === link && incoming.sendId === sendId) this.#offer(incoming)
+    for (const incoming of this.incoming) {
+      if (incoming.link === link && incoming.sendId === sendId) this.offer(incoming)
     }
   }
 
   onWritten(link: PeerLink, recvId: number, outcome: number): void {
-    const incoming = this.#incomingOf(link, recvId)
+    const incoming = this.incomingOf(link, recvId)
     incoming.awaitsWritten = false
     if (outcome === OUTCOME_BUFFER_GONE) {
       incoming.failure ??= bufferGone(
@@ -179,21 +179,21 @@ export class Rendezvous {
         'has transferred or detached the memory of its message before it was received',
       )
       incoming.outcome = OUTCOME_BUFFER_GONE
-      this.#concludeIfWhole(incoming)
+      this.concludeIfWhole(incoming)
       return
     }
     if (outcome !== OUTCOME_DONE) incoming.readEnd = incoming.byteLength
     else link.bytesSingleCopy += incoming.byteLength - incoming.readEnd
-    this.#advance(incoming)
-    if (!incoming.idle) this.#incoming.add(incoming)
+    this.advance(incoming)
+    if (!incoming.idle) this.incoming.add(incoming)
   }
 
   onData(link: PeerLink, recvId: number, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
     const incoming = this.receives.get(recvId)
     // on its way when this side gave the message up
     if (incoming === null || incoming.link !== link) return
-    if (this.#isOwnGone(incoming)) {
-      this.#concludeIfWhole(incoming)
+    if (this.isOwnGone(incoming)) {
+      this.concludeIfWhole(incoming)
       return
     }
     link.bytesStreamed += byteLength
@@ -204,18 +204,18 @@ export class Rendezvous {
           rank: link.rank,
         })
       }
-      taken += incoming.takeStreamed(this.#delivery.copier, bytes, byteOffset + taken, byteLength - taken)
+      taken += incoming.takeStreamed(this.delivery.copier, bytes, byteOffset + taken, byteLength - taken)
       if (incoming.mainStreamed && incoming.hasParts && incoming.parts === null) {
-        if (!this.#openParts(incoming)) return
+        if (!this.openParts(incoming)) return
       }
     }
-    this.#concludeIfWhole(incoming)
+    this.concludeIfWhole(incoming)
   }
 
   // --- frames, sender's side
 
   onOffer(link: PeerLink, words: Int32Array): void {
-    const outgoing = this.#outgoingOf(link, words[1]!)
+    const outgoing = this.outgoingOf(link, words[1]!)
     outgoing.pushRegion ??= new Int32Array(REGION_WORDS)
     copyRegion(words, OFFER_REGION_AT, outgoing.pushRegion, 0)
     outgoing.pushId = words[2]!
@@ -230,20 +230,20 @@ export class Rendezvous {
         },
       )
     }
-    this.#push(outgoing)
-    if (outgoing.hasWork) this.#outgoing.add(outgoing)
+    this.push(outgoing)
+    if (outgoing.hasWork) this.outgoing.add(outgoing)
   }
 
   onPull(link: PeerLink, words: Int32Array): void {
-    const outgoing = this.#outgoingOf(link, words[1]!)
+    const outgoing = this.outgoingOf(link, words[1]!)
     outgoing.streamId = words[2]!
     outgoing.streamAt = joinLength(words[3]!, words[4]!)
-    this.#push(outgoing)
-    if (outgoing.hasWork) this.#outgoing.add(outgoing)
+    this.push(outgoing)
+    if (outgoing.hasWork) this.outgoing.add(outgoing)
   }
 
   onFinish(link: PeerLink, sendId: number, outcome: number): void {
-    const outgoing = this.#outgoingOf(link, sendId)
+    const outgoing = this.outgoingOf(link, sendId)
     this.release(outgoing)
     if (outgoing.request.done) return
     if (outcome === OUTCOME_BUFFER_GONE || outgoing.isGone) {
@@ -256,7 +256,7 @@ export class Rendezvous {
   /** Sender: everything about a message is over; its memory is the user's again. */
   release(outgoing: Outgoing): void {
     this.sends.remove(outgoing.request.sendId)
-    this.#outgoing.delete(outgoing)
+    this.outgoing.delete(outgoing)
     outgoing.withdraw()
   }
 
@@ -267,18 +267,18 @@ export class Rendezvous {
       this.release(outgoing)
       if (!outgoing.request.done) outgoing.request.fail(error)
     }
-    for (const incoming of this.#incoming) {
-      if (incoming.link === link) this.#abandon(incoming, error)
+    for (const incoming of this.incoming) {
+      if (incoming.link === link) this.abandon(incoming, error)
     }
     for (const incoming of this.receives.items()) {
-      if (incoming.link === link) this.#abandon(incoming, error)
+      if (incoming.link === link) this.abandon(incoming, error)
     }
   }
 
   // --- receiver's steps
 
   /** Offers the sender the second half of what is left, if that pays. */
-  #offer(incoming: Incoming): void {
+  private offer(incoming: Incoming): void {
     const { link, main } = incoming
     if (incoming.offered || incoming.hasParts || incoming.readEnd < incoming.byteLength) return
     const from = splitAt(link.thresholds, incoming.readAt, incoming.byteLength)
@@ -286,25 +286,25 @@ export class Rendezvous {
     incoming.offered = true
     incoming.awaitsWritten = true
     incoming.readEnd = from
-    const words = this.#words
+    const words = this.words
     link.remote.expose(main, words, OFFER_REGION_AT)
     incoming.exposed = words.slice(OFFER_REGION_AT, OFFER_REGION_AT + REGION_WORDS)
     words[0] = OFFER
     words[1] = incoming.sendId
-    words[2] = this.#numbered(incoming)
+    words[2] = this.numbered(incoming)
     words[3] = from | 0
     words[4] = highWord(from)
-    this.#outbox.post(link, OFFER_WORDS)
+    this.outbox.post(link, OFFER_WORDS)
   }
 
   /** Reads one segment, or notices that everything has been read. */
-  #advance(incoming: Incoming): void {
+  private advance(incoming: Incoming): void {
     if (incoming.streamAt >= 0 || incoming.failure !== null) {
-      this.#concludeIfWhole(incoming)
+      this.concludeIfWhole(incoming)
       return
     }
-    if (this.#isOwnGone(incoming)) {
-      this.#concludeIfWhole(incoming)
+    if (this.isOwnGone(incoming)) {
+      this.concludeIfWhole(incoming)
       return
     }
     const { link } = incoming
@@ -320,135 +320,135 @@ export class Rendezvous {
         )
         remote.read(link.rank, incoming.region, 0, incoming.readAt, incoming.main, incoming.readAt, length)
         incoming.readAt += length
-        this.#bytesMoved += length
+        this.bytesMoved += length
         link.bytesSingleCopy += length
         if (incoming.readAt < incoming.readEnd) return
       } else if (incoming.parts !== null && !incoming.partsRead) {
         const length = incoming.readParts(remote)
-        this.#bytesMoved += length
+        this.bytesMoved += length
         link.bytesSingleCopy += length
       }
     } catch (error) {
-      this.#readFailed(incoming, error)
+      this.readFailed(incoming, error)
       return
     }
-    if (incoming.mainRead && incoming.hasParts && incoming.parts === null) this.#openParts(incoming)
-    else this.#concludeIfWhole(incoming)
+    if (incoming.mainRead && incoming.hasParts && incoming.parts === null) this.openParts(incoming)
+    else this.concludeIfWhole(incoming)
   }
 
   /** Whether this side's memory has been transferred or shrunk since the receive was posted; then it fails with that. */
-  #isOwnGone(incoming: Incoming): boolean {
+  private isOwnGone(incoming: Incoming): boolean {
     if (incoming.main.length >= incoming.byteLength) return false
-    incoming.failure ??= this.#delivery.gone(incoming.request)
+    incoming.failure ??= this.delivery.gone(incoming.request)
     return true
   }
 
-  #readFailed(incoming: Incoming, error: unknown): void {
+  private readFailed(incoming: Incoming, error: unknown): void {
     const code = error instanceof OnecopyError ? error.code : ''
     if (code === 'ERR_UNAVAILABLE') {
-      this.#pull(incoming, incoming.mainRead ? incoming.byteLength : incoming.readAt)
+      this.pull(incoming, incoming.mainRead ? incoming.byteLength : incoming.readAt)
     } else {
       incoming.failure = error
       if (code === 'ERR_BUFFER_GONE') incoming.outcome = OUTCOME_BUFFER_GONE
-      this.#concludeIfWhole(incoming)
+      this.concludeIfWhole(incoming)
     }
   }
 
   /** Asks for the rest as frames. */
-  #pull(incoming: Incoming, from: number): void {
+  private pull(incoming: Incoming, from: number): void {
     incoming.startStream(from)
-    this.#incoming.delete(incoming)
+    this.incoming.delete(incoming)
     if (incoming.whole) {
       // an empty message: nothing will come that could conclude it
-      this.#concludeIfWhole(incoming)
+      this.concludeIfWhole(incoming)
       return
     }
-    const words = this.#words
+    const words = this.words
     words[0] = PULL
     words[1] = incoming.sendId
-    words[2] = this.#numbered(incoming)
+    words[2] = this.numbered(incoming)
     words[3] = from | 0
     words[4] = highWord(from)
-    this.#outbox.post(incoming.link, 5)
+    this.outbox.post(incoming.link, 5)
   }
 
   /** The body is here: makes memory for the parts it speaks of. */
-  #openParts(incoming: Incoming): boolean {
+  private openParts(incoming: Incoming): boolean {
     try {
-      incoming.openParts(this.#packer.partLengths(incoming.main))
+      incoming.openParts(this.packer.partLengths(incoming.main))
       return true
     } catch (error) {
       incoming.failure = error
-      this.#concludeIfWhole(incoming)
+      this.concludeIfWhole(incoming)
       return false
     }
   }
 
-  #concludeIfWhole(incoming: Incoming): void {
+  private concludeIfWhole(incoming: Incoming): void {
     if (incoming.awaitsWritten) return
     if (incoming.failure === null && !incoming.whole) return
-    this.#forget(incoming)
-    this.#finish(incoming.link, incoming.sendId, incoming.outcome)
+    this.forget(incoming)
+    this.finish(incoming.link, incoming.sendId, incoming.outcome)
     incoming.link.messages++
     if (incoming.failure !== null) incoming.request.fail(incoming.failure)
-    else this.#delivery.conclude(incoming.request, incoming.type, incoming.body, incoming.parts ?? [])
+    else this.delivery.conclude(incoming.request, incoming.type, incoming.body, incoming.parts ?? [])
   }
 
-  #abandon(incoming: Incoming, error: unknown): void {
-    this.#forget(incoming)
+  private abandon(incoming: Incoming, error: unknown): void {
+    this.forget(incoming)
     if (!incoming.request.done) incoming.request.fail(error)
   }
 
-  #forget(incoming: Incoming): void {
+  private forget(incoming: Incoming): void {
     incoming.concluded = true
-    this.#incoming.delete(incoming)
+    this.incoming.delete(incoming)
     if (incoming.recvId >= 0) this.receives.remove(incoming.recvId)
     if (incoming.exposed !== null) incoming.link.remote!.withdraw(incoming.exposed, 0)
   }
 
-  #numbered(incoming: Incoming): number {
+  private numbered(incoming: Incoming): number {
     if (incoming.recvId < 0) incoming.recvId = this.receives.add(incoming)
     return incoming.recvId
   }
 
-  #finish(link: PeerLink, sendId: number, outcome: number): void {
-    this.#words[0] = FINISH
-    this.#words[1] = sendId
-    this.#words[2] = outcome
-    this.#outbox.post(link, 3)
+  private finish(link: PeerLink, sendId: number, outcome: number): void {
+    this.words[0] = FINISH
+    this.words[1] = sendId
+    this.words[2] = outcome
+    this.outbox.post(link, 3)
   }
 
   // --- sender's steps
 
   /** Writes one segment into the receiver, and streams as many frames as fit. */
-  #push(outgoing: Outgoing): number {
+  private push(outgoing: Outgoing): number {
     if (outgoing.isGone) {
-      this.#tellGone(outgoing)
+      this.tellGone(outgoing)
       return 1
     }
     let moved = 0
     if (outgoing.pushId >= 0) {
       moved++
-      this.#write(outgoing)
+      this.write(outgoing)
     }
-    if (outgoing.streamId >= 0) moved += this.#stream(outgoing)
+    if (outgoing.streamId >= 0) moved += this.stream(outgoing)
     return moved
   }
 
   /** Memory that is gone can be neither written from nor streamed; said once, because the receiver then forgets the message. */
-  #tellGone(outgoing: Outgoing): void {
+  private tellGone(outgoing: Outgoing): void {
     const recvId = outgoing.pushId >= 0 ? outgoing.pushId : outgoing.streamId
     outgoing.pushId = -1
     outgoing.streamId = -1
     if (outgoing.toldGone) return
     outgoing.toldGone = true
-    this.#words[0] = WRITTEN
-    this.#words[1] = recvId
-    this.#words[2] = OUTCOME_BUFFER_GONE
-    this.#outbox.post(outgoing.link, 3)
+    this.words[0] = WRITTEN
+    this.words[1] = recvId
+    this.words[2] = OUTCOME_BUFFER_GONE
+    this.outbox.post(outgoing.link, 3)
   }
 
-  #write(outgoing: Outgoing): void {
+  private write(outgoing: Outgoing): void {
     const { link, main } = outgoing
     const remote = link.remote
     let outcome = OUTCOME_DONE
@@ -459,7 +459,7 @@ export class Rendezvous {
       try {
         remote.write(link.rank, outgoing.pushRegion!, 0, outgoing.pushAt, main, outgoing.pushAt, length)
         outgoing.pushAt += length
-        this.#bytesMoved += length
+        this.bytesMoved += length
         if (outgoing.pushAt < main.byteLength) return
       } catch (error) {
         if (!(error instanceof OnecopyError)) throw error
@@ -467,41 +467,41 @@ export class Rendezvous {
         outcome = OUTCOME_REFUSED
       }
     }
-    const words = this.#words
+    const words = this.words
     words[0] = WRITTEN
     words[1] = outgoing.pushId
     words[2] = outcome
     outgoing.pushId = -1
-    this.#outbox.post(link, 3)
+    this.outbox.post(link, 3)
   }
 
-  #stream(outgoing: Outgoing): number {
+  private stream(outgoing: Outgoing): number {
     const { link } = outgoing
     const frameBytes = link.thresholds.streamFrameBytes
-    const words = this.#words
+    const words = this.words
     words[0] = DATA
     words[1] = outgoing.streamId
     let sent = 0
-    while (outgoing.streamAt < outgoing.totalBytes && !isRoundOver(this.#bytesMoved)) {
+    while (outgoing.streamAt < outgoing.totalBytes && !isRoundOver(this.bytesMoved)) {
       const piece = outgoing.pieceAt(outgoing.streamAt)
       const offset = outgoing.streamAt - outgoing.pieceFrom
       const length = Math.min(frameBytes, piece.byteLength - offset)
       if (link.backlog.length > 0 || !link.trySend(words, 2, piece, offset, length)) return sent
       outgoing.streamAt += length
-      this.#bytesMoved += length
+      this.bytesMoved += length
       sent++
     }
     if (outgoing.streamAt === outgoing.totalBytes) outgoing.streamId = -1
     return sent
   }
 
-  #outgoingOf(link: PeerLink, sendId: number): Outgoing {
+  private outgoingOf(link: PeerLink, sendId: number): Outgoing {
     const outgoing = this.sends.get(sendId)
     if (outgoing === null || outgoing.link !== link) throw unknownNumber(link, sendId)
     return outgoing
   }
 
-  #incomingOf(link: PeerLink, recvId: number): Incoming {
+  private incomingOf(link: PeerLink, recvId: number): Incoming {
     const incoming = this.receives.get(recvId)
     if (incoming === null || incoming.link !== link) throw unknownNumber(link, recvId)
     return incoming

@@ -107,15 +107,15 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   continuation: Continuation | null = null
   observed = false
   counted = false
-  #promise: Promise<unknown> | null = null
-  #resolve: ((value: unknown) => void) | null = null
-  #reject: ((error: unknown) => void) | null = null
-  #messageOf: RequestRecord | null = null
-  #unlisten: (() => void) | null = null
-  readonly #owner: RequestOwner
+  private promise: Promise<unknown> | null = null
+  private resolve: ((value: unknown) => void) | null = null
+  private reject: ((error: unknown) => void) | null = null
+  private messageOf: RequestRecord | null = null
+  private unlisten: (() => void) | null = null
+  private readonly owner: RequestOwner
 
   constructor(owner: RequestOwner) {
-    this.#owner = owner
+    this.owner = owner
   }
 
   get done(): boolean {
@@ -124,7 +124,7 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
 
   get status(): Status | null {
     if (this.state === CANCELLED) return new Status(this.messageSource, this.messageTag, 0, true)
-    if (this.#messageOf !== null) return this.#messageOf.status
+    if (this.messageOf !== null) return this.messageOf.status
     if (!this.hasMessage) return null
     const source = this.ranks === null ? this.messageSource : this.ranks.localOf(this.messageSource)
     return new Status(source, this.messageTag, this.messageBytes)
@@ -133,40 +133,40 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   result(): unknown {
     this.observed = true
     if (this.state !== DONE) throw this.error
-    return this.#outcome()
+    return this.outcome()
   }
 
   test(): boolean {
-    if (this.state === PENDING) this.#owner.turn()
+    if (this.state === PENDING) this.owner.turn()
     if (this.state !== PENDING) this.observed = true
     return this.state !== PENDING
   }
 
   waitSync(): unknown {
     this.observed = true
-    if (this.state === PENDING) this.#owner.blockUntilDone(this)
+    if (this.state === PENDING) this.owner.blockUntilDone(this)
     return this.result()
   }
 
   blockUntil(until: { readonly done: boolean }): void {
-    this.#owner.block(until)
+    this.owner.block(until)
   }
 
   cancel(): void {
     if (this.state !== PENDING) return
     this.observed = true
-    this.#owner.giveUp(this, new OnecopyError('ERR_CANCELLED', 'the request was cancelled'))
+    this.owner.giveUp(this, new OnecopyError('ERR_CANCELLED', 'the request was cancelled'))
   }
 
   /** Gives the request up with the signal's reason when it fires. */
   listenTo(signal: AbortSignal): this {
     if (this.state !== PENDING) return this
-    const giveUp = () => this.#owner.giveUp(this, signal.reason)
+    const giveUp = () => this.owner.giveUp(this, signal.reason)
     if (signal.aborted) {
       giveUp()
     } else {
       signal.addEventListener('abort', giveUp, { once: true })
-      this.#unlisten = () => signal.removeEventListener('abort', giveUp)
+      this.unlisten = () => signal.removeEventListener('abort', giveUp)
     }
     return this
   }
@@ -175,15 +175,15 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
     onFulfilled?: ((value: unknown) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#settling().then(onFulfilled, onRejected)
+    return this.settling().then(onFulfilled, onRejected)
   }
 
   catch(onRejected?: ((reason: unknown) => unknown) | null): Promise<unknown> {
-    return this.#settling().catch(onRejected)
+    return this.settling().catch(onRejected)
   }
 
   finally(onFinally?: (() => void) | null): Promise<unknown> {
-    return this.#settling().finally(onFinally)
+    return this.settling().finally(onFinally)
   }
 
   get [Symbol.toStringTag](): string {
@@ -193,19 +193,19 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
   complete(value: unknown): void {
     this.state = DONE
     this.value = value
-    this.#settled()
+    this.settled()
   }
 
   fail(error: unknown): void {
     this.state = FAILED
     this.error = error
-    this.#settled()
+    this.settled()
   }
 
   failCancelled(error: unknown): void {
     this.state = CANCELLED
     this.error = error
-    this.#settled()
+    this.settled()
   }
 
   /** Has failures told to `fatal`, an earlier one too. */
@@ -228,11 +228,11 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
 
   /** Shows the message of `receive` as this request's own: for a request made of a send and a receive. */
   adoptMessageOf(receive: RequestRecord): void {
-    this.#messageOf = receive
+    this.messageOf = receive
   }
 
   /** The result as the caller gets it; made only when somebody asks. */
-  #outcome(): unknown {
+  private outcome(): unknown {
     if (!this.hasMessage || this.mode === VALUE_OF) return this.value
     const status = this.status!
     if (this.mode === INTO) return status
@@ -240,31 +240,33 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
     return { data: this.value, source, tag, byteLength }
   }
 
-  #settled(): void {
-    if (this.#unlisten !== null) this.#unlisten()
-    this.#unlisten = null
+  private settled(): void {
+    if (this.unlisten !== null) {
+      this.unlisten()
+      this.unlisten = null
+    }
     if (this.state === FAILED && this.fatal !== null) this.fatal(this.error)
-    this.#owner.settled(this)
+    this.owner.settled(this)
     if (this.continuation !== null) this.continuation.requestDone(this)
-    if (this.#promise === null) return
-    if (this.state === DONE) this.#resolve!(this.#outcome())
-    else this.#reject!(this.error)
+    if (this.promise === null) return
+    if (this.state === DONE) this.resolve!(this.outcome())
+    else this.reject!(this.error)
   }
 
-  #settling(): Promise<unknown> {
+  private settling(): Promise<unknown> {
     this.observed = true
-    if (this.#promise !== null) return this.#promise
+    if (this.promise !== null) return this.promise
     if (this.state === DONE) {
-      this.#promise = Promise.resolve(this.#outcome())
+      this.promise = Promise.resolve(this.outcome())
     } else if (this.state !== PENDING) {
-      this.#promise = Promise.reject(this.error)
+      this.promise = Promise.reject(this.error)
     } else {
-      this.#promise = new Promise((resolve, reject) => {
-        this.#resolve = resolve
-        this.#reject = reject
+      this.promise = new Promise((resolve, reject) => {
+        this.resolve = resolve
+        this.reject = reject
       })
-      this.#owner.awaited(this)
+      this.owner.awaited(this)
     }
-    return this.#promise
+    return this.promise
   }
 }

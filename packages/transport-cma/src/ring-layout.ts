@@ -26,7 +26,7 @@ import { boardLayout, FRAME_WORDS_MAX } from '@onecopy/transport'
 //
 // Ring
 //
-//     line 0    head: slots published, payload bytes written    (sender; one frame behind; read only when in doubt)
+//     line 0    head: slots published    (sender; one frame behind; read only when in doubt)
 //     line 1    tail: slots consumed, payload bytes consumed    (reader)   +   waiting: 1 when the sender found it full
 //     line 2    watched: 1 while the reader polls this ring     (reader; read by the sender once per frame)
 //     line 3    unused
@@ -86,7 +86,6 @@ export const SLEEPING_IN_EVENT_LOOP = 2
 
 export const RING_HEADER_BYTES = 4 * LINE_BYTES
 export const HEAD_SLOTS_WORD = 0
-export const HEAD_PAYLOAD_WORD = 1
 export const TAIL_SLOTS_WORD = LINE_WORDS
 export const TAIL_PAYLOAD_WORD = LINE_WORDS + 1
 export const WAITING_WORD = LINE_WORDS + 2
@@ -101,6 +100,9 @@ export const SLOT_MARK = 0x5
 export const META_WORDS_MASK = 0xf
 export const META_MARK_SHIFT = 4
 export const META_LENGTH_SHIFT = 8
+
+/** Header words of most frames. */
+export const WORDS_USUAL = 3
 
 /** What fits into a slot whatever the number of header words. */
 export const INLINE_BYTES_MIN = SLOT_BYTES - inlineOffset(FRAME_WORDS_MAX)

@@ -24,3 +24,4 @@ export {
   type TransportLimits,
   type TransportProvider,
 } from './transport.js'
+export { copyWords, WordView } from './word-view.js'

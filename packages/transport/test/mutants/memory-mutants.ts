@@ -168,7 +168,9 @@ class ReadsTheDead extends PassThroughMemory {
 
 function withMemory(Memory: new (inner: RemoteMemory) => RemoteMemory): typeof PassThrough {
   return class extends PassThrough {
-    static override readonly name = Memory.name
+    static {
+      Object.defineProperty(this, 'name', { value: Memory.name })
+    }
 
     constructor(inner: Transport, rank: number) {
       super(inner, rank)
