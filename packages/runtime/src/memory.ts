@@ -17,10 +17,10 @@ const PLACE_SHIFT = 6
  * what `set` itself does (70 ns); frames lie in the same places again and again, so the views of the last places are kept.
  */
 export class ByteCopier {
-  private readonly sources: (Uint8Array | null)[] = new Array(PLACES).fill(null)
+  private readonly viewed: (Uint8Array | null)[] = new Array(PLACES).fill(null)
   private readonly views: Uint8Array[] = new Array(PLACES).fill(new Uint8Array(0))
   private readonly targets = new WordView(TARGET_BYTES_MAX)
-  private readonly froms = new WordView(Number.POSITIVE_INFINITY)
+  private readonly sources = new WordView(Number.POSITIVE_INFINITY)
   private readonly offsets = new Float64Array(PLACES)
 
   copy(into: Uint8Array, intoOffset: number, from: Uint8Array, fromOffset: number, byteLength: number): void {
@@ -36,21 +36,19 @@ export class ByteCopier {
   private copyShort(into: Uint8Array, intoOffset: number, from: Uint8Array, fromOffset: number, byteLength: number) {
     let done = 0
     if (((intoOffset | fromOffset) & 3) === 0) {
-      const target = this.targets.of(into)
-      const source = this.froms.of(from)
-      if (target !== null && source !== null) done = copyWords(target, intoOffset, source, fromOffset, byteLength)
+      done = copyWords(this.targets.of(into), intoOffset, this.sources.of(from), fromOffset, byteLength)
     }
     for (; done < byteLength; done++) into[intoOffset + done] = from[fromOffset + done]!
   }
 
   private viewOf(from: Uint8Array, offset: number, byteLength: number): Uint8Array {
     const place = Math.imul(offset >>> PLACE_SHIFT, 0x9e3779b1) >>> PLACES_SHIFT
-    if (this.sources[place] === from && this.offsets[place] === offset) {
+    if (this.viewed[place] === from && this.offsets[place] === offset) {
       const kept = this.views[place]!
       if (kept.length === byteLength) return kept
     }
     const view = new Uint8Array(from.buffer, from.byteOffset + offset, byteLength)
-    this.sources[place] = from
+    this.viewed[place] = from
     this.offsets[place] = offset
     this.views[place] = view
     return view

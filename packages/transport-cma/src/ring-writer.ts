@@ -191,8 +191,8 @@ export class RingWriter {
   }
 
   private copyShort(at: number, bytes: Uint8Array, byteOffset: number, byteLength: number): void {
-    const source = (byteOffset & 3) === 0 ? this.sources.of(bytes) : null
-    let done = source === null ? 0 : copyWords(this.words, at, source, byteOffset, byteLength)
+    let done = 0
+    if ((byteOffset & 3) === 0) done = copyWords(this.words, at, this.sources.of(bytes), byteOffset, byteLength)
     for (; done + 3 < byteLength; done += 4) {
       const from = byteOffset + done
       this.words[(at + done) / 4] =

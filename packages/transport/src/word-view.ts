@@ -1,34 +1,37 @@
+const NO_BYTES: Uint8Array = new Uint8Array(0)
+const NO_WORDS: Int32Array = new Int32Array(0)
+
 /**
  * The memory of an array by words of four bytes, for arrays that are copied from, or to, again and again: a few words are copied
  * in a third of the time that their bytes take. Knows one array at a time.
  */
 export class WordView {
   private readonly bytesMax: number
-  private known: Uint8Array | null = null
-  private words: Int32Array | null = null
+  private known = NO_BYTES
+  private words = NO_WORDS
   /** Seen once: to make a view costs more than to copy a few bytes without it. */
-  private candidate: Uint8Array | null = null
+  private candidate = NO_BYTES
 
   /** @param bytesMax arrays over longer memory are not taken: it would be kept alive by this. */
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
 
-  /** Null when `bytes` does not begin at a word, and for arrays not seen before. Its length is 0 once the memory is gone. */
-  of(bytes: Uint8Array): Int32Array | null {
+  /** Empty when `bytes` does not begin at a word, for arrays not seen before, and once the memory is gone. */
+  of(bytes: Uint8Array): Int32Array {
     return bytes === this.known ? this.words : this.meet(bytes)
   }
 
-  private meet(bytes: Uint8Array): Int32Array | null {
+  private meet(bytes: Uint8Array): Int32Array {
     if (bytes !== this.candidate) {
       this.candidate = bytes
-      return null
+      return NO_WORDS
     }
-    this.candidate = null
+    this.candidate = NO_BYTES
     const { buffer, byteOffset, length } = bytes
-    if (buffer.byteLength > this.bytesMax) return null
+    if (buffer.byteLength > this.bytesMax) return NO_WORDS
     this.known = bytes
-    this.words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, length >> 2) : null
+    this.words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, length >> 2) : NO_WORDS
     return this.words
   }
 }
@@ -44,10 +47,11 @@ export function copyWords(
   fromOffset: number,
   byteLength: number,
 ): number {
+  const count = byteLength >> 2
   let to = intoOffset / 4
   let at = fromOffset / 4
-  const end = at + (byteLength >> 2)
-  if (end > from.length || to + (byteLength >> 2) > into.length) return 0
+  const end = at + count
+  if (end > from.length || to + count > into.length) return 0
   // two a turn: V8 checks anew in each turn what it knows of the arrays
   while (at + 1 < end) {
     into[to] = from[at] as number

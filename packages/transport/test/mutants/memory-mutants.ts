@@ -167,16 +167,14 @@ class ReadsTheDead extends PassThroughMemory {
 }
 
 function withMemory(Memory: new (inner: RemoteMemory) => RemoteMemory): typeof PassThrough {
-  return class extends PassThrough {
-    static {
-      Object.defineProperty(this, 'name', { value: Memory.name })
-    }
-
+  const Mutant = class extends PassThrough {
     constructor(inner: Transport, rank: number) {
       super(inner, rank)
       if (inner.remoteMemory !== null) this.remoteMemory = new Memory(inner.remoteMemory)
     }
   }
+  Object.defineProperty(Mutant, 'name', { value: Memory.name })
+  return Mutant
 }
 
 const READING = /^remote memory: reading/
