@@ -9,29 +9,29 @@ const KEPT_BYTES_MAX = 4 * 1024 * 1024
  * faults (64 us for 512 KiB), and is in no cache.
  */
 export class Asides {
-  readonly #kept: ArrayBuffer[] = []
-  #taken = 0
+  private readonly kept: ArrayBuffer[] = []
+  private taken = 0
 
   /** Memory of the same kind as `like`, not filled; the caller's until {@link giveBack}. */
   take<T extends TypedArray>(like: T, length: number): T {
     const byteLength = length * like.BYTES_PER_ELEMENT
     if (byteLength > KEPT_BYTES_MAX) return newLike(like, length)
-    const index = this.#taken++
-    let memory = this.#kept[index]
+    const index = this.taken++
+    let memory = this.kept[index]
     if (memory === undefined || memory.byteLength < byteLength) {
       memory = allocate(byteLength)
-      this.#kept[index] = memory
+      this.kept[index] = memory
     }
     return arrayOver(elementTypeOf(like), memory, byteLength) as T
   }
 
   /** Keeps nothing for the next call. */
   drop(): void {
-    this.#kept.length = 0
+    this.kept.length = 0
   }
 
   /** Whatever was taken is free again. */
   giveBack(): void {
-    this.#taken = 0
+    this.taken = 0
   }
 }

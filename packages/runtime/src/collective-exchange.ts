@@ -18,41 +18,41 @@ export class CollectiveExchange implements Exchange {
   readonly rank: number
   readonly size: number
   readonly postings: Postings | null
-  readonly #base: PointToPoint
-  readonly #context: number
+  private readonly base: PointToPoint
+  private readonly context: number
   /** @internal What keeps this call's messages apart. */
   tag: number
-  readonly #arrays: KnownArrays | null
+  private readonly arrays: KnownArrays | null
   /** Records for reuse, those of the current call first; null when this exchange serves for one call. */
-  readonly #records: (RequestRecord | null)[] | null
-  #taken = 0
-  readonly #asides: Asides | null
+  private readonly records: (RequestRecord | null)[] | null
+  private taken = 0
+  private readonly asides: Asides | null
 
   /** With `reusable`, records are kept from one call to the next: see {@link recycle}. */
   constructor(base: PointToPoint, context: number, tag: number, postings: Postings | null, reusable = false) {
     this.postings = postings
     this.rank = base.rank
     this.size = base.size
-    this.#base = base
-    this.#context = context
+    this.base = base
+    this.context = context
     this.tag = tag
-    this.#records = reusable ? [] : null
-    this.#asides = reusable ? new Asides() : null
-    this.#arrays = reusable ? new KnownArrays() : null
+    this.records = reusable ? [] : null
+    this.asides = reusable ? new Asides() : null
+    this.arrays = reusable ? new KnownArrays() : null
   }
 
   bytesOf(view: ArrayBufferView): Uint8Array {
-    return this.#arrays === null ? bytesOf(view) : this.#arrays.of(view).bytes
+    return this.arrays === null ? bytesOf(view) : this.arrays.of(view).bytes
   }
 
   aside<T extends TypedArray>(like: T, length: number): T {
-    return this.#asides === null ? newLike(like, length) : this.#asides.take(like, length)
+    return this.asides === null ? newLike(like, length) : this.asides.take(like, length)
   }
 
   /** The call is over and nobody has any of its records: they serve again. */
   recycle(): void {
-    const records = this.#records!
-    for (let i = 0; i < this.#taken; i++) {
+    const records = this.records!
+    for (let i = 0; i < this.taken; i++) {
       const record = records[i]!
       if (record.done) {
         record.renew()
@@ -64,82 +64,82 @@ export class CollectiveExchange implements Exchange {
         records[i] = null
       }
     }
-    this.#taken = 0
-    this.#asides!.giveBack()
+    this.taken = 0
+    this.asides!.giveBack()
     if (records.length > KEPT_RECORDS_MAX) records.length = KEPT_RECORDS_MAX
   }
 
   /** Memory aside that was needed so far is not kept for the next call. */
   dropAsides(): void {
-    this.#asides?.drop()
+    this.asides?.drop()
   }
 
   sendBytes(bytes: Uint8Array, dest: number, elementType = UINT8, receiving = false): Awaited<void> {
-    return this.#send(elementType, bytes, NO_PARTS, dest, receiving)
+    return this.send(elementType, bytes, NO_PARTS, dest, receiving)
   }
 
   receiveBytes(into: Uint8Array, source: number, elementType = UINT8): Arriving {
-    const record = this.#receive(source, INTO)
+    const record = this.receive(source, INTO)
     record.elementType = elementType
     record.bytes = into
     record.capacity = into.byteLength
-    this.#base.engine.receive(record)
+    this.base.engine.receive(record)
     return record as Arriving
   }
 
   sendValue(value: unknown, dest: number): Awaited<void> {
-    const { type, bytes, parts } = this.#base.encode(value)
-    return this.#send(type, bytes, parts, dest, false)
+    const { type, bytes, parts } = this.base.encode(value)
+    return this.send(type, bytes, parts, dest, false)
   }
 
   receiveValue(source: number): Awaited<unknown> {
-    const record = this.#receive(source, VALUE_OF)
-    this.#base.engine.receive(record)
+    const record = this.receive(source, VALUE_OF)
+    this.base.engine.receive(record)
     return record
   }
 
   whyHopeless(source: number): OnecopyError | null {
-    const { engine, freed } = this.#base
+    const { engine, freed } = this.base
     if (freed !== null) return freed
-    return engine.isTroubled ? engine.hopeless(this.#context, this.#base.world(source), this.tag) : null
+    return engine.isTroubled ? engine.hopeless(this.context, this.base.world(source), this.tag) : null
   }
 
   watch(watcher: Watched): Awaited<void> {
     // a blocked thread asks nothing but `done` and `error`, and looks itself
-    return (this.#records === null ? this.#base.engine.completedBy(watcher) : watcher) as unknown as Awaited<void>
+    return (this.records === null ? this.base.engine.completedBy(watcher) : watcher) as unknown as Awaited<void>
   }
 
-  #send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {
-    const { engine } = this.#base
+  private send(type: number, bytes: Uint8Array, parts: Uint8Array[], dest: number, receiving: boolean): Awaited<void> {
+    const { engine } = this.base
     const { messenger } = engine
-    const world = this.#base.world(dest)
-    if (parts.length === 0 && messenger.trySend(this.#context, world, this.tag, type, bytes)) return SENT
-    const record = this.#record()
+    const world = this.base.world(dest)
+    if (parts.length === 0 && messenger.trySend(this.context, world, this.tag, type, bytes)) return SENT
+    const record = this.record()
     const link = receiving && announcesExchange(bytes.length) && dest !== this.rank ? messenger.link(world) : null
     if (engine.failure !== null) record.fail(engine.failure)
     else if (link !== null && link.remote !== null && link.ended === null)
-      messenger.rendezvous.announce(link, this.#context, this.tag, type, bytes, parts, record, false)
+      messenger.rendezvous.announce(link, this.context, this.tag, type, bytes, parts, record, false)
     // a rank inside a collective has nothing better to do than to copy its half, unless it receives
-    else messenger.send(this.#context, world, this.tag, type, bytes, parts, STANDARD, record, !receiving)
+    else messenger.send(this.context, world, this.tag, type, bytes, parts, STANDARD, record, !receiving)
     return record as Awaited<void>
   }
 
-  #receive(source: number, mode: number): RequestRecord {
-    const record = this.#record()
+  private receive(source: number, mode: number): RequestRecord {
+    const record = this.record()
     record.mode = mode
-    record.context = this.#context
-    record.source = this.#base.world(source)
+    record.context = this.context
+    record.source = this.base.world(source)
     record.tag = this.tag
-    record.ranks = this.#base.ranks
+    record.ranks = this.base.ranks
     return record
   }
 
-  #record(): RequestRecord {
-    const records = this.#records
-    if (records === null) return new RequestRecord(this.#base.engine)
-    const record = records[this.#taken] ?? new RequestRecord(this.#base.engine)
-    records[this.#taken] = record
-    this.#taken++
+  private record(): RequestRecord {
+    const records = this.records
+    if (records === null) return new RequestRecord(this.base.engine)
+    const record = records[this.taken] ?? new RequestRecord(this.base.engine)
+    records[this.taken] = record
+    this.taken++
     return record
   }
 }

@@ -34,21 +34,21 @@ export interface KeptStep {
  * that need no memory aside are remembered from the second on, for as long as the program holds the arrays itself.
  */
 export class KeptSteps {
-  readonly #short: KeptStep[] = []
-  #next = 0
+  private readonly short: KeptStep[] = []
+  private next = 0
   /** By the first array and the last (often the same): a step holds both, and neither is kept alive by that. */
-  readonly #long = new WeakMap<object, WeakMap<object, KeptStep[]>>()
-  #hasLong = false
+  private readonly long = new WeakMap<object, WeakMap<object, KeptStep[]>>()
+  private hasLong = false
   /** First arrays of calls that would be remembered when they come again: many are views that are made for one call. */
-  readonly #seen = new WeakSet<object>()
+  private readonly seen = new WeakSet<object>()
 
   /** The step of an earlier call with the same arguments, not running now; or null. */
   find(collective: MemoryCollective, a: unknown, b: unknown, c: unknown, d: unknown): KeptStep | null {
-    const found = findAmong(this.#short, collective, a, b, c, d)
-    if (found !== null || !this.#hasLong) return found
+    const found = findAmong(this.short, collective, a, b, c, d)
+    if (found !== null || !this.hasLong) return found
     const first = (ArrayBuffer.isView(a) ? a : b) as object
     const last = (ArrayBuffer.isView(b) ? b : a) as object
-    const kept = this.#long.get(first)?.get(last)
+    const kept = this.long.get(first)?.get(last)
     return kept === undefined ? null : findAmong(kept, collective, a, b, c, d)
   }
 
@@ -62,32 +62,32 @@ export class KeptSteps {
     if (!args.every(isKeepable)) return false
     const isLong = !args.every(isShort)
     const arrays = args.filter((argument) => ArrayBuffer.isView(argument))
-    if (isLong && !(step instanceof PostedStep && step.isLight && this.#comesAgain(arrays[0]!))) return false
+    if (isLong && !(step instanceof PostedStep && step.isLight && this.comesAgain(arrays[0]!))) return false
     const kept = { collective, args, lengths: args.map(lengthOf), exchange, step, isLong, busy: false }
-    if (isLong) this.#keepLong(arrays[0]!, arrays.at(-1)!, kept)
-    else this.#keepShort(kept)
+    if (isLong) this.keepLong(arrays[0]!, arrays.at(-1)!, kept)
+    else this.keepShort(kept)
     return true
   }
 
-  #comesAgain(first: object): boolean {
-    if (this.#seen.has(first)) return true
-    this.#seen.add(first)
+  private comesAgain(first: object): boolean {
+    if (this.seen.has(first)) return true
+    this.seen.add(first)
     return false
   }
 
-  #keepShort(kept: KeptStep): void {
-    this.#short[this.#next] = kept
-    this.#next = (this.#next + 1) % KEPT_MAX
+  private keepShort(kept: KeptStep): void {
+    this.short[this.next] = kept
+    this.next = (this.next + 1) % KEPT_MAX
   }
 
-  #keepLong(first: object, last: object, kept: KeptStep): void {
+  private keepLong(first: object, last: object, kept: KeptStep): void {
     // whatever earlier calls needed
     kept.exchange.dropAsides()
-    const byLast = this.#long.get(first) ?? new WeakMap<object, KeptStep[]>()
+    const byLast = this.long.get(first) ?? new WeakMap<object, KeptStep[]>()
     const others = byLast.get(last) ?? []
     byLast.set(last, [kept, ...others.slice(0, KEPT_OF_LONG_MAX - 1)])
-    this.#long.set(first, byLast)
-    this.#hasLong = true
+    this.long.set(first, byLast)
+    this.hasLong = true
   }
 }
 

@@ -71,80 +71,80 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   error: unknown = undefined
   /** Once {@link conclude} has given null. */
   result: T | undefined = undefined
-  readonly #exchange: Exchange
-  readonly #postings: Postings
+  private readonly exchange: Exchange
+  private readonly postings: Postings
   // The plan, field by field: plans are written in many places, and V8 would look each field up anew if it were asked for them.
-  readonly #collective: string
-  readonly #own: Uint8Array | typeof BY_MESSAGES | null
+  private readonly collective: string
+  private readonly own: Uint8Array | typeof BY_MESSAGES | null
   /** The names of the memory that others read where it lies; null when it posts something else. */
-  readonly #names: Names | null
-  readonly #pull: ((pulls: Pulls) => Schedule<T>) | null
-  readonly #pulls: Pulls | null
+  private readonly names: Names | null
+  private readonly pull: ((pulls: Pulls) => Schedule<T>) | null
+  private readonly pulls: Pulls | null
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
-  readonly #beginsByMessages: boolean
-  readonly #type: number
-  readonly #sources: readonly number[]
-  readonly #byteLengths: readonly number[]
-  readonly #take: (number: number) => T
-  readonly #make: () => Schedule<T>
-  #number = 0
+  private readonly beginsByMessages: boolean
+  private readonly type: number
+  private readonly sources: readonly number[]
+  private readonly byteLengths: readonly number[]
+  private readonly take: (number: number) => T
+  private readonly make: () => Schedule<T>
+  private number = 0
   /** It reads no posting of this number any more. */
-  #isOver = true
+  private isOver = true
   /** What it posts this time says that it goes by messages. */
-  #isByMessages = false
-  #isPosted = false
+  private isByMessages = false
+  private isPosted = false
   /** Postings that are there: so many of the plan's sources. */
-  #found = 0
-  #steps: Schedule<T> | null = null
+  private found = 0
+  private steps: Schedule<T> | null = null
   /** What serves again when it goes by messages again. */
-  #kept: OneStep<T> | null = null
+  private kept: OneStep<T> | null = null
 
   constructor(exchange: Exchange, postings: Postings, plan: PostedPlan<T>) {
-    this.#exchange = exchange
-    this.#postings = postings
-    this.#collective = plan.collective
+    this.exchange = exchange
+    this.postings = postings
+    this.collective = plan.collective
     const { own } = plan
-    this.#names = Array.isArray(own) ? namesOf(postings.remote, plan.type, own) : null
-    this.#own = this.#names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
-    this.#pull = plan.pull ?? null
-    this.#pulls = this.#pull === null ? null : new Pulls(exchange, postings)
+    this.names = Array.isArray(own) ? namesOf(postings.remote, plan.type, own) : null
+    this.own = this.names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
+    this.pull = plan.pull ?? null
+    this.pulls = this.pull === null ? null : new Pulls(exchange, postings)
     this.isLight = plan.isLight === true
-    this.#beginsByMessages = plan.beginsByMessages === true
-    this.#type = plan.type
-    this.#sources = plan.sources
-    this.#byteLengths = plan.byteLengths
-    this.#take = plan.take
-    this.#make = plan.byMessages
+    this.beginsByMessages = plan.beginsByMessages === true
+    this.type = plan.type
+    this.sources = plan.sources
+    this.byteLengths = plan.byteLengths
+    this.take = plan.take
+    this.make = plan.byMessages
   }
 
   /** Posts, if there is room; else `done` will. */
   start(): void {
-    this.#number = this.#postings.take()
+    this.number = this.postings.take()
     this.error = undefined
-    this.#found = 0
-    this.#isOver = false
-    this.#isByMessages = this.#own === BY_MESSAGES || (this.#names !== null && !this.#postings.reachesMemory)
-    this.#isPosted = this.#own === null
-    if (this.#isPosted) this.#postings.passOver(this.#number)
-    else this.#post()
+    this.found = 0
+    this.isOver = false
+    this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.postings.reachesMemory)
+    this.isPosted = this.own === null
+    if (this.isPosted) this.postings.passOver(this.number)
+    else this.post()
   }
 
   /** Looks whether all postings are there that this rank reads; true as well when one will never be. */
   get done(): boolean {
-    if (!this.#isPosted && !this.#post()) return this.#isHopeless(this.#exchange.rank)
-    const sources = this.#sources
-    const number = this.#number
-    const { channel } = this.#postings
-    for (; this.#found < sources.length; this.#found++) {
-      const source = sources[this.#found]!
-      if (!channel.has(source, number)) return this.#isHopeless(source)
-      if (this.#beginsByMessages && channel.kindOf(source, number) !== BY_MESSAGES) {
+    if (!this.isPosted && !this.post()) return this.isHopeless(this.exchange.rank)
+    const sources = this.sources
+    const number = this.number
+    const { channel } = this.postings
+    for (; this.found < sources.length; this.found++) {
+      const source = sources[this.found]!
+      if (!channel.has(source, number)) return this.isHopeless(source)
+      if (this.beginsByMessages && channel.kindOf(source, number) !== BY_MESSAGES) {
         this.error = lengthError(
-          this.#collective,
+          this.collective,
           source,
           channel.byteLengthOf(source, number),
-          this.#byteLengths[this.#found]!,
+          this.byteLengths[this.found]!,
         )
         return true
       }
@@ -153,10 +153,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   }
 
   get isDue(): boolean {
-    const { channel } = this.#postings
-    if (!this.#isPosted) return this.#postings.hasRoom(this.#number)
-    for (let i = this.#found; i < this.#sources.length; i++) {
-      if (!channel.has(this.#sources[i]!, this.#number)) return false
+    const { channel } = this.postings
+    if (!this.isPosted) return this.postings.hasRoom(this.number)
+    for (let i = this.found; i < this.sources.length; i++) {
+      if (!channel.has(this.sources[i]!, this.number)) return false
     }
     return true
   }
@@ -165,22 +165,22 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   /** Gives the call up where it stands: its number must not stay open, or nobody would have room any more. */
   abandon(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    if (this.#names !== null) this.#names.withdraw()
-    this.#postings.done(this.#number)
+    if (this.isOver) return
+    this.isOver = true
+    if (this.names !== null) this.names.withdraw()
+    this.postings.done(this.number)
   }
 
   /** What is to be run instead of waiting, if anything. */
   begin(): Schedule<T> | null {
-    if (!this.#beginsByMessages) return null
-    const rest = this.#byMessages()
-    return rest instanceof OneStep ? this.#beside(rest) : null
+    if (!this.beginsByMessages) return null
+    const rest = this.byMessages()
+    return rest instanceof OneStep ? this.beside(rest) : null
   }
 
-  *#beside(step: OneStep<T>): Schedule<T> {
+  private *beside(step: OneStep<T>): Schedule<T> {
     try {
-      yield [...step.start(), this.#exchange.watch(this)]
+      yield [...step.start(), this.exchange.watch(this)]
     } finally {
       this.abandon()
     }
@@ -195,65 +195,65 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     let isPulling = false
     try {
       // a rank that has given the collective up may have posted before: its others fail all the same
-      const why = this.error ?? this.#exchange.whyHopeless(this.#exchange.rank)
+      const why = this.error ?? this.exchange.whyHopeless(this.exchange.rank)
       if (why != null) throw why
-      if (this.#goesByMessages()) return this.#byMessages()
-      for (let i = 0; i < this.#sources.length; i++) this.#check(this.#sources[i]!, this.#byteLengths[i]!)
-      if (this.#pull !== null) {
+      if (this.goesByMessages()) return this.byMessages()
+      for (let i = 0; i < this.sources.length; i++) this.check(this.sources[i]!, this.byteLengths[i]!)
+      if (this.pull !== null) {
         isPulling = true
-        return this.#pulling(this.#pull)
+        return this.pulling(this.pull)
       }
-      this.result = this.#take(this.#number)
+      this.result = this.take(this.number)
       return null
     } finally {
       if (!isPulling) this.abandon()
     }
   }
 
-  *#pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
-    const pulls = this.#pulls!
-    pulls.start(this.#number)
+  private *pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
+    const pulls = this.pulls!
+    pulls.start(this.number)
     try {
       return yield* pull(pulls)
     } catch (error) {
       // the caller gets its memory back, and somebody may still be about to read it
-      if (this.#names?.isNamed === true) pulls.withdraw()
+      if (this.names?.isNamed === true) pulls.withdraw()
       throw error
     } finally {
       this.abandon()
     }
   }
 
-  #byMessages(): Schedule<T> {
-    if (this.#kept !== null) return this.#kept
-    const schedule = this.#make()
-    if (schedule instanceof OneStep) this.#kept = schedule
+  private byMessages(): Schedule<T> {
+    if (this.kept !== null) return this.kept
+    const schedule = this.make()
+    if (schedule instanceof OneStep) this.kept = schedule
     return schedule
   }
 
-  #post(): boolean {
-    const own = this.#own
-    if (!this.#postings.hasRoom(this.#number)) return false
-    if (this.#isByMessages) this.#postings.post(this.#number, BY_MESSAGES, NOTHING)
-    else if (this.#names !== null) this.#postings.post(this.#number, IN_MEMORY, this.#names.name())
-    else this.#postings.post(this.#number, this.#type, own as Uint8Array)
-    this.#isPosted = true
+  private post(): boolean {
+    const own = this.own
+    if (!this.postings.hasRoom(this.number)) return false
+    if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
+    else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
+    else this.postings.post(this.number, this.type, own as Uint8Array)
+    this.isPosted = true
     return true
   }
 
-  #isHopeless(source: number): boolean {
-    const why = this.#exchange.whyHopeless(source)
+  private isHopeless(source: number): boolean {
+    const why = this.exchange.whyHopeless(source)
     if (why === null) return false
     this.error = why
     return true
   }
 
-  #goesByMessages(): boolean {
-    const own = this.#own
-    const number = this.#number
-    if (this.#isByMessages) return true
-    const sources = this.#sources
-    const { channel } = this.#postings
+  private goesByMessages(): boolean {
+    const own = this.own
+    const number = this.number
+    if (this.isByMessages) return true
+    const sources = this.sources
+    const { channel } = this.postings
     let others = 0
     for (let i = 0; i < sources.length; i++) if (channel.kindOf(sources[i]!, number) === BY_MESSAGES) others++
     if (others === 0) return false
@@ -262,48 +262,48 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const longer = sources.find((source) => channel.kindOf(source, number) === BY_MESSAGES)!
     throw new OnecopyError(
       'ERR_TRUNCATE',
-      `${this.#collective}: rank ${longer} takes part with more, or with something else, than others`,
+      `${this.collective}: rank ${longer} takes part with more, or with something else, than others`,
       {
         source: longer,
       },
     )
   }
 
-  #check(source: number, expected: number): void {
-    const { channel } = this.#postings
-    const kind = channel.kindOf(source, this.#number)
+  private check(source: number, expected: number): void {
+    const { channel } = this.postings
+    const kind = channel.kindOf(source, this.number)
     const isNamed = kind === IN_MEMORY
-    const type = isNamed ? namedType(this.#postings, source, this.#number) : kind
-    if (type !== this.#type) throw typeError(source, type, this.#type)
+    const type = isNamed ? namedType(this.postings, source, this.number) : kind
+    if (type !== this.type) throw typeError(source, type, this.type)
     const byteLength = isNamed
-      ? namedLength(this.#postings, source, this.#number)
-      : channel.byteLengthOf(source, this.#number)
-    if (byteLength !== expected || isNamed !== (this.#pull !== null))
-      throw lengthError(this.#collective, source, byteLength, expected)
+      ? namedLength(this.postings, source, this.number)
+      : channel.byteLengthOf(source, this.number)
+    if (byteLength !== expected || isNamed !== (this.pull !== null))
+      throw lengthError(this.collective, source, byteLength, expected)
   }
 
   // --- as a generator, for those who run any schedule
 
   next(): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T> {
-    this.#steps ??= this.#run()
-    return this.#steps.next()
+    this.steps ??= this.run()
+    return this.steps.next()
   }
 
   throw(error: unknown): IteratorResult<Awaited<unknown> | readonly Awaited<unknown>[], T> {
-    this.#steps ??= this.#run()
-    return this.#steps.throw(error)
+    this.steps ??= this.run()
+    return this.steps.throw(error)
   }
 
   [Symbol.iterator](): this {
     return this
   }
 
-  *#run(): Schedule<T> {
+  private *run(): Schedule<T> {
     let begun: Schedule<T> | null
     try {
       this.start()
       begun = this.begin()
-      if (begun === null && !this.done) yield this.#exchange.watch(this)
+      if (begun === null && !this.done) yield this.exchange.watch(this)
     } catch (error) {
       this.abandon()
       throw error

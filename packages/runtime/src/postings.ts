@@ -16,15 +16,15 @@ export class Postings {
   readonly board: Board
   /** The memory of the other members, as far as they let it be read; null where there is no such thing. */
   readonly remote: RemoteMemory | null
-  readonly #boardWords: Int32Array
-  readonly #engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
-  readonly #members: readonly number[]
-  #taken = 0
+  private readonly boardWords: Int32Array
+  private readonly engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
+  private readonly members: readonly number[]
+  private taken = 0
   /** This rank reads nothing up to here any more, and some of what is above. */
-  #doneUpTo = 0
-  readonly #doneAbove = new Set<number>()
-  #roomUpTo: number
-  #wishes = false
+  private doneUpTo = 0
+  private readonly doneAbove = new Set<number>()
+  private roomUpTo: number
+  private wishes = false
 
   /**
    * @param members ranks of the job, as the communicator counts them.
@@ -41,41 +41,41 @@ export class Postings {
     this.board = board
     this.remote = remote
     const { buffer, byteOffset, byteLength } = board.bytes
-    this.#boardWords = new Int32Array(buffer, byteOffset, byteLength >> 2)
+    this.boardWords = new Int32Array(buffer, byteOffset, byteLength >> 2)
     this.channel = channel
-    this.#engine = engine
-    this.#members = members
-    this.#taken = first
-    this.#doneUpTo = first
-    this.#roomUpTo = (first + board.slots) | 0
+    this.engine = engine
+    this.members = members
+    this.taken = first
+    this.doneUpTo = first
+    this.roomUpTo = (first + board.slots) | 0
   }
 
   /** Whether this rank may read the memory of all other members, as far as it knows: then they most likely may read its own. */
   get reachesMemory(): boolean {
     if (this.remote === null) return false
-    for (let member = 0; member < this.#members.length; member++) {
-      const world = this.#members[member]!
-      if (world !== this.#engine.messenger.rank && !this.remote.canRead(world)) return false
+    for (let member = 0; member < this.members.length; member++) {
+      const world = this.members[member]!
+      if (world !== this.engine.messenger.rank && !this.remote.canRead(world)) return false
     }
     return true
   }
 
   /** Fills `into` from a member's memory. @throws OnecopyError as RemoteMemory.read. */
   read(member: number, words: Int32Array, offset: number, into: Uint8Array): void {
-    const world = this.#members[member]!
+    const world = this.members[member]!
     this.remote!.read(world, words, 0, offset, into, 0, into.byteLength)
-    this.#engine.messenger.link(world).bytesSingleCopy += into.byteLength
+    this.engine.messenger.link(world).bytesSingleCopy += into.byteLength
   }
 
   /** Fills `into` from a posting's bytes from `offset` on. */
   copy(member: number, number: number, offset: number, into: Uint8Array): void {
     const at = this.channel.offsetOf(member, number) + offset
-    this.#engine.messenger.delivery.copier.copy(into, 0, this.board.bytes, at, into.length)
+    this.engine.messenger.delivery.copier.copy(into, 0, this.board.bytes, at, into.length)
   }
 
   /** A posting's int32 at `index`: somebody else's writing. */
   wordOf(member: number, number: number, index: number): number {
-    return this.#boardWords[this.channel.offsetOf(member, number) / 4 + index]!
+    return this.boardWords[this.channel.offsetOf(member, number) / 4 + index]!
   }
 
   /** Whether so much can be posted. */
@@ -85,8 +85,8 @@ export class Postings {
 
   /** The number of a collective that begins. */
   take(): number {
-    this.#taken = after(this.#taken)
-    return this.#taken
+    this.taken = after(this.taken)
+    return this.taken
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
@@ -101,42 +101,42 @@ export class Postings {
 
   /** Whether posting `number` can be made. If not, this rank will be woken when it may be. */
   hasRoom(number: number): boolean {
-    if (((number - this.#roomUpTo) | 0) <= 0) return true
-    if (!this.#findsRoom(number) && !this.#wishes) {
-      this.#wishes = true
+    if (((number - this.roomUpTo) | 0) <= 0) return true
+    if (!this.findsRoom(number) && !this.wishes) {
+      this.wishes = true
       this.channel.wishForRoom(true)
       // somebody may have looked for the wish just before
-      this.#findsRoom(number)
+      this.findsRoom(number)
     }
-    if (((number - this.#roomUpTo) | 0) > 0) return false
-    if (this.#wishes) this.channel.wishForRoom(false)
-    this.#wishes = false
+    if (((number - this.roomUpTo) | 0) > 0) return false
+    if (this.wishes) this.channel.wishForRoom(false)
+    this.wishes = false
     return true
   }
 
   /** This rank reads nothing of posting `number` any more. */
   done(number: number): void {
-    if (number !== after(this.#doneUpTo)) {
-      this.#doneAbove.add(number)
+    if (number !== after(this.doneUpTo)) {
+      this.doneAbove.add(number)
       return
     }
-    this.#doneUpTo = number
-    while (this.#doneAbove.size > 0 && this.#doneAbove.delete(after(this.#doneUpTo))) {
-      this.#doneUpTo = after(this.#doneUpTo)
+    this.doneUpTo = number
+    while (this.doneAbove.size > 0 && this.doneAbove.delete(after(this.doneUpTo))) {
+      this.doneUpTo = after(this.doneUpTo)
     }
-    this.channel.done(this.#doneUpTo)
+    this.channel.done(this.doneUpTo)
   }
 
-  #findsRoom(number: number): boolean {
-    let least = this.#doneUpTo
-    for (let member = 0; member < this.#members.length; member++) {
-      const world = this.#members[member]!
-      if (world === this.#engine.messenger.rank || this.#engine.endOf(world) !== null) continue
+  private findsRoom(number: number): boolean {
+    let least = this.doneUpTo
+    for (let member = 0; member < this.members.length; member++) {
+      const world = this.members[member]!
+      if (world === this.engine.messenger.rank || this.engine.endOf(world) !== null) continue
       const done = this.channel.doneBy(member)
       if (((done - least) | 0) < 0) least = done
     }
-    this.#roomUpTo = (least + this.board.slots) | 0
-    return ((number - this.#roomUpTo) | 0) <= 0
+    this.roomUpTo = (least + this.board.slots) | 0
+    return ((number - this.roomUpTo) | 0) <= 0
   }
 }
 

@@ -17,43 +17,43 @@ const WITHDRAWN = 2
 
 /** The posting that names a rank's memory, for as long as it may be read; serves for one call after the other. */
 export class Names {
-  readonly #bytes: Uint8Array
-  readonly #words: Int32Array
-  readonly #remote: RemoteMemory
-  readonly #regions: readonly Uint8Array[]
-  #isNamed = false
+  private readonly bytes: Uint8Array
+  private readonly words: Int32Array
+  private readonly remote: RemoteMemory
+  private readonly regions: readonly Uint8Array[]
+  private named = false
 
   /** All of `regions` must be exposable. */
   constructor(remote: RemoteMemory, type: number, regions: readonly Uint8Array[]) {
-    this.#remote = remote
-    this.#regions = regions
-    this.#words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
-    this.#words[TYPE_AT] = type
-    this.#bytes = new Uint8Array(this.#words.buffer)
+    this.remote = remote
+    this.regions = regions
+    this.words = new Int32Array(REGIONS_AT + regions.length * WORDS_PER_REGION)
+    this.words[TYPE_AT] = type
+    this.bytes = new Uint8Array(this.words.buffer)
   }
 
   /** Whether they are given out: somebody may be reading. */
   get isNamed(): boolean {
-    return this.#isNamed
+    return this.named
   }
 
   /** Names the memory; gives what is to be posted. */
   name(): Uint8Array {
-    const regions = this.#regions
+    const regions = this.regions
     for (let i = 0; i < regions.length; i++) {
       const at = REGIONS_AT + i * WORDS_PER_REGION
-      this.#words[at] = regions[i]!.length
-      this.#remote.expose(regions[i]!, this.#words, at + 1)
+      this.words[at] = regions[i]!.length
+      this.remote.expose(regions[i]!, this.words, at + 1)
     }
-    this.#isNamed = true
-    return this.#bytes
+    this.named = true
+    return this.bytes
   }
 
   withdraw(): void {
-    if (!this.#isNamed) return
-    this.#isNamed = false
-    for (let i = 0; i < this.#regions.length; i++) {
-      this.#remote.withdraw(this.#words, REGIONS_AT + i * WORDS_PER_REGION + 1)
+    if (!this.named) return
+    this.named = false
+    for (let i = 0; i < this.regions.length; i++) {
+      this.remote.withdraw(this.words, REGIONS_AT + i * WORDS_PER_REGION + 1)
     }
   }
 }
@@ -77,99 +77,99 @@ const NOBODY: readonly number[] = []
  */
 export class Pulls implements Watched {
   error: unknown = undefined
-  readonly #exchange: Exchange
-  readonly #postings: Postings
-  readonly #words = new Int32Array(REGION_WORDS)
-  #number = 0
-  #isWell = true
-  #awaited = NOBODY
-  #stage = 0
-  #found = 0
+  private readonly exchange: Exchange
+  private readonly postings: Postings
+  private readonly words = new Int32Array(REGION_WORDS)
+  private number = 0
+  private isWell = true
+  private awaited = NOBODY
+  private stage = 0
+  private found = 0
 
   constructor(exchange: Exchange, postings: Postings) {
-    this.#exchange = exchange
-    this.#postings = postings
+    this.exchange = exchange
+    this.postings = postings
   }
 
   /** A call begins whose posting has this number. */
   start(number: number): void {
-    this.#number = number
-    this.#isWell = true
+    this.number = number
+    this.isWell = true
     this.error = undefined
   }
 
   /** Fills `into` from `offset` on of a region of `source`; false when this or an earlier read was refused. */
   read(source: number, region: number, offset: number, into: Uint8Array): boolean {
-    const { remote } = this.#postings
-    if (!this.#isWell) return false
+    const { remote } = this.postings
+    if (!this.isWell) return false
     if (remote === null || !isReadable(remote, into)) {
-      this.#isWell = false
+      this.isWell = false
       return false
     }
     const at = REGIONS_AT + region * WORDS_PER_REGION + 1
-    for (let i = 0; i < REGION_WORDS; i++) this.#words[i] = this.#postings.wordOf(source, this.#number, at + i)
+    for (let i = 0; i < REGION_WORDS; i++) this.words[i] = this.postings.wordOf(source, this.number, at + i)
     try {
-      this.#postings.read(source, this.#words, offset, into)
+      this.postings.read(source, this.words, offset, into)
     } catch (error) {
       if (!(error instanceof OnecopyError)) throw error
-      this.#isWell = false
+      this.isWell = false
     }
     // asked after the copy, and said before its owner has its memory back: so what was copied is what was meant
-    if (this.#postings.channel.told(source, this.#number, WITHDRAWN) !== NOT_TOLD) {
+    if (this.postings.channel.told(source, this.number, WITHDRAWN) !== NOT_TOLD) {
       const message = `rank ${source} has failed in this collective; its own error says why`
       throw new OnecopyError('ERR_COLLECTIVE', message, { rank: source })
     }
-    return this.#isWell
+    return this.isWell
   }
 
   /** This rank gives up what it has named: nobody who reads it from now on believes it. */
   withdraw(): void {
-    this.#postings.channel.tell(this.#number, WITHDRAWN, false)
+    this.postings.channel.tell(this.number, WITHDRAWN, false)
   }
 
   /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
   *tell(stage: number): Schedule<boolean> {
     // a rank that has posted has room; for one that has not, this is the first word in its slot
-    if (!this.#postings.hasRoom(this.#number)) {
-      yield this.#exchange.watch(new Condition(this.#exchange, () => this.#postings.hasRoom(this.#number)))
+    if (!this.postings.hasRoom(this.number)) {
+      yield this.exchange.watch(new Condition(this.exchange, () => this.postings.hasRoom(this.number)))
     }
-    this.#postings.channel.tell(this.#number, stage, this.#isWell)
-    return this.#isWell
+    this.postings.channel.tell(this.number, stage, this.isWell)
+    return this.isWell
   }
 
   /** Waits until `ranks` have told that they are over with a stage; gives those for whom it went ill. */
   *told(ranks: readonly number[], stage: number): Schedule<readonly number[]> {
-    this.#awaited = ranks
-    this.#stage = stage
-    this.#found = 0
-    if (!this.done) yield this.#exchange.watch(this)
+    this.awaited = ranks
+    this.stage = stage
+    this.found = 0
+    if (!this.done) yield this.exchange.watch(this)
     if (this.error !== undefined) throw this.error
-    return this.#illAmong(ranks, stage)
+    return this.illAmong(ranks, stage)
   }
 
-  #illAmong(ranks: readonly number[], stage: number): readonly number[] {
-    const { channel } = this.#postings
+  private illAmong(ranks: readonly number[], stage: number): readonly number[] {
+    const { channel } = this.postings
     let ill = NOBODY
     for (let i = 0; i < ranks.length; i++) {
-      if (channel.told(ranks[i]!, this.#number, stage) === TOLD_ILL) ill = [...ill, ranks[i]!]
+      if (channel.told(ranks[i]!, this.number, stage) === TOLD_ILL) ill = [...ill, ranks[i]!]
     }
     return ill
   }
 
   get done(): boolean {
-    const { channel } = this.#postings
-    for (; this.#found < this.#awaited.length; this.#found++) {
-      const rank = this.#awaited[this.#found]!
-      if (channel.told(rank, this.#number, this.#stage) !== NOT_TOLD) continue
-      this.error = this.#exchange.whyHopeless(rank) ?? undefined
+    const { channel } = this.postings
+    for (; this.found < this.awaited.length; this.found++) {
+      const rank = this.awaited[this.found]!
+      if (channel.told(rank, this.number, this.stage) !== NOT_TOLD) continue
+      this.error = this.exchange.whyHopeless(rank) ?? undefined
       return this.error !== undefined
     }
     return true
   }
 
   get isDue(): boolean {
-    const { channel } = this.#postings
-    return this.#awaited.every((rank) => channel.told(rank, this.#number, this.#stage) !== NOT_TOLD)
+    const { channel } = this.postings
+    return this.awaited.every((rank) => channel.told(rank, this.number, this.stage) !== NOT_TOLD)
   }
 
   cancel(): void {}

@@ -40,132 +40,132 @@ export class MemoryBoard implements Board {
   readonly bytesMax: number
   readonly bytes: Uint8Array
   isDue: () => boolean = () => false
-  readonly #memory: BoardMemory
-  readonly #layout: BoardLayout
+  private readonly memory: BoardMemory
+  private readonly layout: BoardLayout
 
   constructor(memory: BoardMemory) {
-    this.#memory = memory
-    this.#layout = boardLayout(memory.size)
+    this.memory = memory
+    this.layout = boardLayout(memory.size)
     this.bytes = memory.bytes
-    this.channels = this.#layout.channels
-    this.bytesMax = this.#layout.bytesMax
+    this.channels = this.layout.channels
+    this.bytesMax = this.layout.bytesMax
   }
 
   channel(index: number, ranks: readonly number[]): BoardChannel {
     if (!(Number.isInteger(index) && index >= 0 && index < this.channels)) {
       throw new RangeError(`the board has channels 0 to ${this.channels - 1}, not ${index}`)
     }
-    return new MemoryChannel(this.#memory, this.#layout, index, ranks)
+    return new MemoryChannel(this.memory, this.layout, index, ranks)
   }
 }
 
 class MemoryChannel implements BoardChannel {
-  readonly #words: Int32Array
-  readonly #bytes: Uint8Array
-  readonly #loadsAreOrdered: boolean
-  readonly #wake: (rank: number) => void
+  private readonly words: Int32Array
+  private readonly bytes: Uint8Array
+  private readonly loadsAreOrdered: boolean
+  private readonly wake: (rank: number) => void
   /** By member: the word at which its part starts. */
-  readonly #parts: readonly number[]
-  readonly #own: number
-  readonly #others: readonly number[]
-  readonly #otherParts: readonly number[]
-  readonly #slotWords: number
-  readonly #stageWord: number
-  #saidDone = 0
+  private readonly parts: readonly number[]
+  private readonly own: number
+  private readonly others: readonly number[]
+  private readonly otherParts: readonly number[]
+  private readonly slotWords: number
+  private readonly stageWord: number
+  private saidDone = 0
 
   constructor(memory: BoardMemory, layout: BoardLayout, index: number, ranks: readonly number[]) {
     const { words, bytes, byteOffset, rank } = memory
-    this.#slotWords = layout.slotWords
-    this.#stageWord = layout.stageWord
-    this.#words = words
-    this.#bytes = bytes
-    this.#loadsAreOrdered = memory.loadsAreOrdered
-    this.#wake = (other) => memory.wake(other)
+    this.slotWords = layout.slotWords
+    this.stageWord = layout.stageWord
+    this.words = words
+    this.bytes = bytes
+    this.loadsAreOrdered = memory.loadsAreOrdered
+    this.wake = (other) => memory.wake(other)
     const partOf = (member: number): number => byteOffset / 4 + boardPartWord(layout, index, member)
-    this.#parts = ranks.map(partOf)
-    this.#own = partOf(rank)
-    this.#others = ranks.filter((member) => member !== rank)
-    this.#otherParts = this.#others.map(partOf)
+    this.parts = ranks.map(partOf)
+    this.own = partOf(rank)
+    this.others = ranks.filter((member) => member !== rank)
+    this.otherParts = this.others.map(partOf)
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    const words = this.#words
-    const slot = this.#own + this.#slotWord(number)
+    const words = this.words
+    const slot = this.own + this.slotWord(number)
     const { length } = bytes
     const at = 4 * slot + SLOT_HEADER_BYTES
     if (length > LOOP_BYTES_MAX) {
-      this.#bytes.set(bytes, at)
+      this.bytes.set(bytes, at)
     } else {
-      const own = this.#bytes
+      const own = this.bytes
       for (let i = 0; i < length; i++) own[at + i] = bytes[i] as number
     }
     words[slot + SLOT_KIND_WORD] = kind
     words[slot + SLOT_LENGTH_WORD] = length
     Atomics.store(words, slot + SLOT_NUMBER_WORD, number)
-    const others = this.#others
-    for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
+    const others = this.others
+    for (let i = 0; i < others.length; i++) this.wake(others[i] as number)
   }
 
   forget(number: number): void {
-    const slot = this.#own + this.#slotWord(number)
-    Atomics.store(this.#words, slot + SLOT_NUMBER_WORD, (number - BOARD_SLOTS) | 0)
-    for (let stage = 0; stage < BOARD_STAGES; stage++) Atomics.store(this.#words, slot + this.#stageWord + stage, 0)
+    const slot = this.own + this.slotWord(number)
+    Atomics.store(this.words, slot + SLOT_NUMBER_WORD, (number - BOARD_SLOTS) | 0)
+    for (let stage = 0; stage < BOARD_STAGES; stage++) Atomics.store(this.words, slot + this.stageWord + stage, 0)
   }
 
   has(member: number, number: number): boolean {
-    const word = (this.#parts[member] as number) + this.#slotWord(number) + SLOT_NUMBER_WORD
+    const word = (this.parts[member] as number) + this.slotWord(number) + SLOT_NUMBER_WORD
     // a plain look first, ten times cheaper: this is where a waiting rank spends its life
-    if (this.#words[word] !== number) return false
-    return this.#loadsAreOrdered || Atomics.load(this.#words, word) === number
+    if (this.words[word] !== number) return false
+    return this.loadsAreOrdered || Atomics.load(this.words, word) === number
   }
 
   kindOf(member: number, number: number): number {
-    return this.#words[(this.#parts[member] as number) + this.#slotWord(number) + SLOT_KIND_WORD] as number
+    return this.words[(this.parts[member] as number) + this.slotWord(number) + SLOT_KIND_WORD] as number
   }
 
   byteLengthOf(member: number, number: number): number {
-    return this.#words[(this.#parts[member] as number) + this.#slotWord(number) + SLOT_LENGTH_WORD] as number
+    return this.words[(this.parts[member] as number) + this.slotWord(number) + SLOT_LENGTH_WORD] as number
   }
 
   offsetOf(member: number, number: number): number {
-    return 4 * ((this.#parts[member] as number) + this.#slotWord(number)) + SLOT_HEADER_BYTES
+    return 4 * ((this.parts[member] as number) + this.slotWord(number)) + SLOT_HEADER_BYTES
   }
 
   tell(number: number, stage: number, isWell: boolean): void {
-    const word = this.#own + this.#slotWord(number) + this.#stageWord + stage
+    const word = this.own + this.slotWord(number) + this.stageWord + stage
     // a complement belongs to another slot than its number, so neither is ever taken for the other
-    Atomics.store(this.#words, word, isWell ? number : ~number)
-    const others = this.#others
-    for (let i = 0; i < others.length; i++) this.#wake(others[i] as number)
+    Atomics.store(this.words, word, isWell ? number : ~number)
+    const others = this.others
+    for (let i = 0; i < others.length; i++) this.wake(others[i] as number)
   }
 
   told(member: number, number: number, stage: number): number {
-    const word = (this.#parts[member] as number) + this.#slotWord(number) + this.#stageWord + stage
-    const said = this.#loadsAreOrdered ? (this.#words[word] as number) : Atomics.load(this.#words, word)
+    const word = (this.parts[member] as number) + this.slotWord(number) + this.stageWord + stage
+    const said = this.loadsAreOrdered ? (this.words[word] as number) : Atomics.load(this.words, word)
     if (said === number) return TOLD_WELL
     return said === ~number ? TOLD_ILL : NOT_TOLD
   }
 
   done(number: number): void {
-    if (((number - this.#saidDone) | 0) < DONE_PART) return
-    this.#saidDone = number
-    Atomics.store(this.#words, this.#own + DONE_WORD, number)
-    const parts = this.#otherParts
+    if (((number - this.saidDone) | 0) < DONE_PART) return
+    this.saidDone = number
+    Atomics.store(this.words, this.own + DONE_WORD, number)
+    const parts = this.otherParts
     for (let i = 0; i < parts.length; i++) {
-      if (Atomics.load(this.#words, (parts[i] as number) + WISH_WORD) !== 0) this.#wake(this.#others[i] as number)
+      if (Atomics.load(this.words, (parts[i] as number) + WISH_WORD) !== 0) this.wake(this.others[i] as number)
     }
   }
 
   doneBy(member: number): number {
-    return Atomics.load(this.#words, (this.#parts[member] as number) + DONE_WORD)
+    return Atomics.load(this.words, (this.parts[member] as number) + DONE_WORD)
   }
 
   wishForRoom(wishes: boolean): void {
-    Atomics.store(this.#words, this.#own + WISH_WORD, wishes ? 1 : 0)
+    Atomics.store(this.words, this.own + WISH_WORD, wishes ? 1 : 0)
   }
 
   /** Counted from a rank's part. */
-  #slotWord(number: number): number {
-    return FIRST_SLOT_WORD + (number & (BOARD_SLOTS - 1)) * this.#slotWords
+  private slotWord(number: number): number {
+    return FIRST_SLOT_WORD + (number & (BOARD_SLOTS - 1)) * this.slotWords
   }
 }
