@@ -31,7 +31,7 @@ export const VECTOR_KERNELS =
   )
 }
 
-/** One page of memory, up to eight, and a function for each operation on each element type. */
+/** Memory of the user's, one page at least, and a function for each operation on each element type. */
 function moduleText(loop) {
   const functions = Object.entries(LANES).flatMap(([type, lanes]) =>
     Object.entries(INSTRUCTIONS).map(([operation, instruction]) => {
@@ -41,5 +41,5 @@ function moduleText(loop) {
         .replaceAll(/\bOP\b(?= \(v128)/g, `${lanes}.${instruction}${isSigned ? '_s' : ''}`)
     }),
   )
-  return `(module (memory (export "memory") 1 8)\n${functions.join('\n')})`
+  return `(module (import "kernels" "memory" (memory 1))\n${functions.join('\n')})`
 }

@@ -6,13 +6,18 @@ import { VECTOR_KERNELS } from './vector-kernels.wasm.js'
 
 /** What of WebAssembly is needed here; Node's types do not know it. Not there at all under `--jitless`. */
 interface WebAssemblyApi {
+  readonly Memory: new (pages: { readonly initial: number }) => { readonly buffer: ArrayBuffer }
   readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object) => { readonly exports: Exports }
+  readonly Instance: new (
+    module: object,
+    imports: { readonly kernels: { readonly memory: object } },
+  ) => { readonly exports: Readonly<Record<string, VectorLoop>> }
 }
 
-/** What the kernels' module (vector-kernel.wat) exports: memory, at first one page, and a function per operation and type. */
-type Exports = Readonly<Record<string, unknown>> & {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+/** An instance of the kernels' module (vector-kernel.wat): a loop per operation and type, and the memory that they work on. */
+interface Kernels {
+  readonly loops: Readonly<Record<string, VectorLoop>>
+  readonly buffer: ArrayBuffer
 }
 /** Offsets in that memory, in bytes. */
 type VectorLoop = (out: number, a: number, b: number, end: number) => void
@@ -45,10 +50,10 @@ export function vectorKernelFor(
   elementType: number,
 ): ((out: TypedArray, a: TypedArray, b: TypedArray, length: number) => void) | null {
   if (!isVectorised(operation, elementType)) return null
-  const exports = instantiate()
-  if (exports === null) return null
-  const loop = exports[`${operation} ${TYPE_NAMES[elementType]}`] as VectorLoop
-  const { buffer } = exports.memory
+  const kernels = instantiate(1)
+  if (kernels === null) return null
+  const loop = kernels.loops[`${operation} ${TYPE_NAMES[elementType]}`]!
+  const { buffer } = kernels
   const kind = elementType === FLOAT64 ? Float64Array : elementType === FLOAT32 ? Float32Array : Int32Array
   const pieceLength = VECTOR_PIECE_BYTES / kind.BYTES_PER_ELEMENT
   const left = new kind(buffer, 0, pieceLength)
@@ -123,20 +128,24 @@ const PARTS_MAX = 4
 /** An accumulator for `operation` on arrays of `elementType`; null as for {@link vectorKernelFor}. */
 export function vectorAccumulatorFor(operation: string, elementType: number): VectorAccumulator | null {
   if (!isVectorised(operation, elementType)) return null
-  const exports = instantiate(PARTS_MAX - 1)
-  if (exports === null) return null
-  return new VectorAccumulator(exports[`${operation} ${TYPE_NAMES[elementType]}`] as VectorLoop, exports.memory.buffer)
+  const kernels = instantiate(PARTS_MAX)
+  if (kernels === null) return null
+  return new VectorAccumulator(kernels.loops[`${operation} ${TYPE_NAMES[elementType]}`]!, kernels.buffer)
 }
 
-/** Null also where its memory is refused: each takes gigabytes of addresses (none of memory), and those may be limited. */
-function instantiate(morePages = 0): Exports | null {
+/**
+ * Null also where its memory is refused: each takes gigabytes of addresses (none of memory), and those may be limited. The memory
+ * is made as large as it is to be: once memory has grown anywhere in a process, V8 looks at each use of any typed array
+ * whether its memory has gone (8 bytes from rank to rank: 5 % more).
+ */
+function instantiate(pages: number): Kernels | null {
   const { WebAssembly } = globalThis as { readonly WebAssembly?: WebAssemblyApi }
   if (WebAssembly === undefined) return null
   try {
     compiled ??= new WebAssembly.Module(Buffer.from(VECTOR_KERNELS, 'base64'))
-    const { exports } = new WebAssembly.Instance(compiled)
-    if (morePages > 0) exports.memory.grow(morePages)
-    return exports
+    const memory = new WebAssembly.Memory({ initial: pages })
+    const { exports } = new WebAssembly.Instance(compiled, { kernels: { memory } })
+    return { loops: exports, buffer: memory.buffer }
   } catch {
     return null
   }
