@@ -1,8 +1,8 @@
 // Compiles every package to ESM with tsc, then writes each module's CommonJS twin beside it, so that `import` and
 // `require` both work on Node 20. Does nothing, quickly, when nothing changed.
 //
-// One twin per module instead of one bundle: `new URL('./x.js', import.meta.url)` keeps meaning the same place, and two
-// entry points of a package (`.` and `./compliance`) share one OnecopyError class.
+// One twin per module, so that two entry points of a package (`.` and `./compliance`) share one OnecopyError class; but what
+// `require` loads first of all is a bundle, as for `import`: between modules V8 sees no constants.
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -46,6 +46,23 @@ const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
 const STAMP = 'commonjs.tsbuildinfo'
 const OUTPUT = /\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?$/
+
+/** How esbuild makes CommonJS of a module. */
+const COMMONJS = {
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: true,
+  logLevel: 'warning',
+  define: {
+    'import.meta.url': 'onecopyModuleUrl',
+    'import.meta.filename': '__filename',
+    'import.meta.dirname': '__dirname',
+  },
+  banner: { js: "'use strict'; const onecopyModuleUrl = require('node:url').pathToFileURL(__filename).href;" },
+}
 
 const folders = readdirSync(packagesFolder)
   .map((name) => join(packagesFolder, name))
@@ -96,19 +113,7 @@ async function writeTwins(folder) {
     entryPoints: modules,
     outbase: dist,
     outdir: dist,
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
-    format: 'cjs',
-    platform: 'node',
-    target: 'node20',
-    sourcemap: true,
-    logLevel: 'warning',
-    define: {
-      'import.meta.url': 'onecopyModuleUrl',
-      'import.meta.filename': '__filename',
-      'import.meta.dirname': '__dirname',
-    },
-    banner: { js: "'use strict'; const onecopyModuleUrl = require('node:url').pathToFileURL(__filename).href;" },
+    ...COMMONJS,
     plugins: [{ name: 'one-twin-per-module', setup: keepModulesApart }],
   })
   for (const path of files(dist)) {
@@ -144,8 +149,15 @@ async function writeBundle(folder) {
       logLevel: 'warning',
     })
   }
+  await build({
+    entryPoints: [join(dist, 'index.js')],
+    outdir,
+    packages: 'external',
+    ...COMMONJS,
+    plugins: [{ name: 'on-demand-as-twin', setup: takeTwinOnDemand }],
+  })
   for (const path of files(outdir)) {
-    if (path.endsWith('.js')) writeFileSync(path, keepConstants(readFileSync(path, 'utf8')))
+    if (/\.c?js$/.test(path)) writeFileSync(path, keepConstants(readFileSync(path, 'utf8')))
   }
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })
@@ -178,6 +190,14 @@ function keepModulesApart({ onResolve }) {
   })
 }
 
+/** What a bundle does not hold is a twin's part. */
+function takeTwinOnDemand({ onResolve }) {
+  onResolve({ filter: /^\./ }, ({ path }) => {
+    if (!ON_DEMAND.includes(path)) return undefined
+    return { external: true, path: `../dist/${path.slice(2).replace(/\.js$/, '.cjs')}` }
+  })
+}
+
 /** The declarations say the same; only the modules they name are the CommonJS ones. */
 function writeDeclarationTwin(path) {
   const text = readFileSync(path, 'utf8')
@@ -191,7 +211,8 @@ function isUpToDate(dist) {
   if (!existsSync(stamp) || !existsSync(join(dist, 'index.cjs'))) return false
   const builtAt = statSync(stamp).mtimeMs
   if (statSync(fileURLToPath(import.meta.url)).mtimeMs > builtAt) return false
-  if (!existsSync(join(dist, '..', BUNDLE_FOLDER, 'index.js'))) return false
+  const bundle = join(dist, '..', BUNDLE_FOLDER)
+  if (!existsSync(join(bundle, 'index.js')) || !existsSync(join(bundle, 'index.cjs'))) return false
   return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
 }
 
