@@ -1,8 +1,8 @@
 // Compiles every package to ESM with tsc, then writes each module's CommonJS twin beside it, so that `import` and
 // `require` both work on Node 20. Does nothing, quickly, when nothing changed.
 //
-// One twin per module, so that two entry points of a package (`.` and `./compliance`) share one OnecopyError class; but what
-// `require` loads first of all is a bundle, as for `import`: between modules V8 sees no constants.
+// One twin per module: `new URL('./x.js', import.meta.url)` keeps meaning the same place. What `require` loads first of all is a
+// bundle, as for `import`: between CommonJS modules V8 sees no constants.
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -210,7 +210,9 @@ function isUpToDate(dist) {
   const stamp = join(dist, STAMP)
   if (!existsSync(stamp) || !existsSync(join(dist, 'index.cjs'))) return false
   const builtAt = statSync(stamp).mtimeMs
-  if (statSync(fileURLToPath(import.meta.url)).mtimeMs > builtAt) return false
+  for (const script of ['./build.mjs', './constants.mjs']) {
+    if (statSync(fileURLToPath(new URL(script, import.meta.url))).mtimeMs > builtAt) return false
+  }
   const bundle = join(dist, '..', BUNDLE_FOLDER)
   if (!existsSync(join(bundle, 'index.js')) || !existsSync(join(bundle, 'index.cjs'))) return false
   return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)

@@ -51,7 +51,8 @@ export class KnownArrays {
     const bytes = array instanceof Uint8Array && array.length > 0 ? array : bytesOf(array)
     const known = { array, type, bytes, length: bytes.length }
     const { buffer } = bytes
-    if (buffer.byteLength <= KEPT_BYTES_MAX && !isResizable(buffer)) {
+    const mayBeKept = bytes.length > 0 || array instanceof Uint8Array
+    if (mayBeKept && buffer.byteLength <= KEPT_BYTES_MAX && !isResizable(buffer)) {
       this.kept[this.next] = known
       this.next = (this.next + 1) % KEPT
       this.last = known
@@ -62,5 +63,5 @@ export class KnownArrays {
 
 /** Whether arrays over `buffer` may grow. */
 function isResizable(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof ArrayBuffer ? buffer.resizable : buffer.growable
+  return 'resizable' in buffer ? buffer.resizable : buffer.growable
 }

@@ -46,8 +46,8 @@ export class PointToPoint {
   readonly members: readonly number[] | null
   readonly ranks: RankMap | null
   private readonly arrays = new KnownArrays()
-  /** The record of blocking receives, used again and again: nobody outside ever sees it. */
-  private blocked: RequestRecord
+  /** A record for blocking receives, used again and again: nobody outside ever sees it. Null while a receive has it. */
+  private spare: RequestRecord | null = null
   /** Set by free() and finalize(): what every further call throws. */
   closed: Error | null = null
   /** Set by free(): what waits at that moment fails with it. */
@@ -66,8 +66,6 @@ export class PointToPoint {
     this.context = context
     this.members = members
     this.ranks = members === null ? null : rankMapOf(members)
-    this.blocked = new RequestRecord(engine)
-    this.blocked.complete(undefined)
     engine.addContext(context, members ?? Array.from({ length: size }, (_, world) => world), (error) => {
       this.revoked = error
       this.closed ??= error
@@ -135,32 +133,38 @@ export class PointToPoint {
 
   recvSync(mode: number, source: number, tag: number): unknown {
     this.checkReceive(source, tag)
-    const record = this.blockedRecord()
+    const record = this.takeRecord()
     this.receiveSync(record, mode, source, tag)
-    const result = record.result()
-    record.value = undefined
-    return result
+    return this.resultOf(record)
   }
 
   recvIntoSync(view: ArrayBufferView, source: number, tag: number): Status {
     checkView('view', view)
     this.checkReceive(source, tag)
     const { bytes } = this.arrays.of(view)
-    const record = this.blockedRecord()
+    const record = this.takeRecord()
     record.bytes = bytes
     record.capacity = bytes.length
     this.receiveSync(record, INTO, source, tag)
-    record.bytes = null
-    return record.result() as Status
+    return this.resultOf(record) as Status
   }
 
-  /** Gives the record that is kept, if it is free: with schedules that call other verbs it may not be. */
-  private blockedRecord(): RequestRecord {
-    if (this.blocked.state === PENDING) this.blocked = new RequestRecord(this.engine)
-    const record = this.blocked
+  /** While one receive blocks, code that runs meanwhile (an operation of the user's) may start another. */
+  private takeRecord(): RequestRecord {
+    const record = this.spare ?? new RequestRecord(this.engine)
+    this.spare = null
     record.renew()
     record.fatal = this.fatal
     return record
+  }
+
+  /** A record that throws its error instead is not used again. */
+  private resultOf(record: RequestRecord): unknown {
+    const result = record.result()
+    record.bytes = null
+    record.value = undefined
+    this.spare = record
+    return result
   }
 
   private receiveSync(record: RequestRecord, mode: number, source: number, tag: number): void {

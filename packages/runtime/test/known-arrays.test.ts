@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { runInNewContext } from 'node:vm'
 import { describe, it } from 'mocha'
 import { BUFFER, DATA_VIEW, FLOAT64, INT16, UINT8, VALUE } from '../src/element-type.js'
 import { KnownArrays } from '../src/known-arrays.js'
@@ -58,6 +59,24 @@ describe('known arrays', () => {
     assert.equal(arrays.of(array).bytes.length, 8)
     memory.resize(24)
     assert.equal(arrays.of(array).bytes.length, 24)
+  })
+
+  it('that may grow are so in another realm, too', () => {
+    const { memory, array } = runInNewContext(
+      'const memory = new ArrayBuffer(8, { maxByteLength: 32 }); ({ memory, array: new Float64Array(memory) })',
+    ) as { memory: ArrayBuffer; array: Float64Array }
+    const arrays = new KnownArrays()
+    assert.equal(arrays.of(array).bytes.length, 8)
+    memory.resize(24)
+    assert.equal(arrays.of(array).bytes.length, 24)
+  })
+
+  it('of length 0 are refused, too, once their memory has been transferred away', () => {
+    const arrays = new KnownArrays()
+    const array = new Float64Array(new ArrayBuffer(8), 8)
+    assert.equal(arrays.of(array).bytes.length, 0)
+    structuredClone(array.buffer, { transfer: [array.buffer] })
+    assert.throws(() => arrays.of(array), /transferred away/)
   })
 
   it('of long memory are not kept, be they as short as they may', () => {

@@ -23,16 +23,18 @@ export class WordView {
   }
 
   private meet(bytes: Uint8Array): Int32Array {
+    const { buffer, byteOffset, length } = bytes
+    if (buffer.byteLength > this.bytesMax) return NO_WORDS
     if (bytes !== this.candidate) {
       this.candidate = bytes
       return NO_WORDS
     }
+    // divided, not shifted: a segment may be longer than 2 GiB
+    const words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, Math.floor(length / 4)) : NO_WORDS
     this.candidate = NO_BYTES
-    const { buffer, byteOffset, length } = bytes
-    if (buffer.byteLength > this.bytesMax) return NO_WORDS
     this.known = bytes
-    this.words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, length >> 2) : NO_WORDS
-    return this.words
+    this.words = words
+    return words
   }
 }
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, it } from 'mocha'
 import { copyWords, WordView } from '../src/word-view.js'
 
@@ -40,6 +42,24 @@ describe('a word view', () => {
   it('is empty for memory that it is not to keep alive, be the array as short as it may', () => {
     assert.equal(seenTwice(new WordView(16), new Uint8Array(new ArrayBuffer(17), 0, 8)).length, 0)
     assert.equal(seenTwice(new WordView(16), new Uint8Array(new ArrayBuffer(16), 0, 8)).length, 2)
+  })
+
+  it('holds on to nothing longer than that, not even for a moment', () => {
+    if (globalThis.gc === undefined) setFlagsFromString('--expose-gc')
+    const collect = globalThis.gc ?? (runInNewContext('gc') as () => void)
+    const view = new WordView(16)
+    const long = new WeakRef(new ArrayBuffer(1024))
+    ;(() => view.of(new Uint8Array(long.deref() as ArrayBuffer, 0, 8)))()
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      collect()
+      assert.equal(long.deref(), undefined)
+    })
+  })
+
+  it('reaches the end of memory longer than 2 GiB', () => {
+    // zeros that nobody touches take no memory
+    const bytes = new Uint8Array(new ArrayBuffer(2 ** 31 + 64))
+    assert.equal(seenTwice(new WordView(LONG), bytes).length, 2 ** 29 + 16)
   })
 
   it('is empty once the memory has been transferred away', () => {

@@ -1,6 +1,6 @@
 // Every blocking verb where it succeeds, on two ranks. What the event-loop face does the same way is tested elsewhere.
 import assert from 'node:assert/strict'
-import { ANY_SOURCE, init, waitAllSync, waitAnySync, waitSomeSync } from 'onecopy'
+import { ANY_SOURCE, init, Operation, waitAllSync, waitAnySync, waitSomeSync } from 'onecopy'
 
 const world = await init()
 const { rank, sync } = world
@@ -68,5 +68,34 @@ for (let round = 0; round < 20; round++) {
   }
   assert.deepEqual(copy.sync.allgather(rank), [0, 1])
   copy.free()
+}
+
+// an operation of the user's that runs while a receive blocks, and receives itself
+for (const into of [false, true]) {
+  const inner: unknown[] = []
+  const receiving = Operation.create<number>((a, b) => {
+    if (rank === 0) {
+      // takes in what the receive outside waits for
+      while (sync.iprobe(1, 71) === null);
+      inner.push(into ? sync.recvInto(new Uint8Array(3), 1, 71).byteLength : sync.recv(1, 71))
+    }
+    return a + b
+  })
+  if (rank === 0) {
+    const sum = world.allreduce(1, receiving)
+    sync.send('go', 1, 70)
+    const outer = into ? sync.recvInto(new Uint8Array(4), 1, 72).byteLength : sync.recv(1, 72)
+    assert.deepEqual(outer, into ? 2 : Uint8Array.of(1, 2))
+    assert.equal(await sum, 3)
+    assert.deepEqual(inner, [into ? 1 : Uint8Array.of(9)])
+  } else {
+    sync.recv(0, 70)
+    // long enough for rank 0 to block
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    const sum = world.allreduce(2, receiving)
+    sync.send(Uint8Array.of(1, 2), 0, 72)
+    sync.send(Uint8Array.of(9), 0, 71)
+    assert.equal(await sum, 3)
+  }
 }
 console.log(`rank ${rank} is done`)
