@@ -31,7 +31,7 @@ export const VECTOR_KERNELS =
   )
 }
 
-/** Memory of the user's, one page at least, and a function for each operation on each element type. */
+/** Memory that whoever makes an instance brings, one page at least, and a function for each operation on each element type. */
 function moduleText(loop) {
   const functions = Object.entries(LANES).flatMap(([type, lanes]) =>
     Object.entries(INSTRUCTIONS).map(([operation, instruction]) => {

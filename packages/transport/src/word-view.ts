@@ -39,8 +39,8 @@ export class WordView {
 }
 
 /**
- * Copies whole words while there are two, and answers how many bytes that were. Both offsets are multiples of 4; answers 0 where
- * one of the arrays is too short.
+ * Copies the whole words of `byteLength` bytes and answers how many bytes those were: up to three may be left. Both offsets, in bytes,
+ * are multiples of 4; answers 0, with nothing copied, where one of the arrays is too short.
  */
 export function copyWords(
   into: Int32Array,
