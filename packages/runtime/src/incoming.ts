@@ -23,6 +23,8 @@ export class Incoming {
   /** By remote reads: [0, readAt) is here; this side reads up to readEnd. */
   readAt = 0
   readEnd: number
+  /** So many rounds more this side looks whether the sender waits, before it reads. */
+  looksLeft = 0
   /** Both ends: the sender was offered [readEnd, byteLength). */
   offered = false
   awaitsWritten = false

@@ -29,7 +29,7 @@ import { Incoming } from './incoming.js'
 import type { Outbox } from './outbox.js'
 import { Outgoing } from './outgoing.js'
 import type { PeerLink } from './peer-link.js'
-import { isExposable, isReadable, isRoundOver, readLength, splitAt } from './protocol.js'
+import { isExposable, isReadable, isRoundOver, looksBeforeReading, readLength, splitAt } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 import { SlotTable } from './slot-table.js'
 import type { ValuePacker } from './value-packer.js'
@@ -136,7 +136,8 @@ export class Rendezvous {
     const { remote } = link
     if ((flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)) {
       if ((flags & FLAG_WAITING) !== 0) this.offer(incoming)
-      this.advance(incoming)
+      else incoming.looksLeft = looksBeforeReading(link.thresholds, byteLength, incoming.hasParts)
+      if (incoming.looksLeft === 0) this.advance(incoming)
       if (!incoming.idle) this.incoming.add(incoming)
     } else {
       this.pull(incoming, 0)
@@ -150,8 +151,12 @@ export class Rendezvous {
     // from the front to the back of the line, so that with many messages under way each gets its turn
     for (let left = this.incoming.size; left > 0 && !isRoundOver(this.bytesMoved); left--) {
       const incoming = this.incoming.takeFirst()
-      moved++
-      this.advance(incoming)
+      if (incoming.looksLeft > 0) {
+        incoming.looksLeft--
+      } else {
+        moved++
+        this.advance(incoming)
+      }
       if (!incoming.idle) this.incoming.add(incoming)
     }
     for (let left = this.outgoing.size; left > 0 && !isRoundOver(this.bytesMoved); left--) {
@@ -166,7 +171,9 @@ export class Rendezvous {
 
   onWaiting(link: PeerLink, sendId: number): void {
     for (const incoming of this.incoming) {
-      if (incoming.link === link && incoming.sendId === sendId) this.offer(incoming)
+      if (incoming.link !== link || incoming.sendId !== sendId) continue
+      incoming.looksLeft = 0
+      this.offer(incoming)
     }
   }
 

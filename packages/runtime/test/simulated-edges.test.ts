@@ -271,6 +271,44 @@ describe('one round of progress', () => {
   })
 })
 
+describe('a long message', () => {
+  /** Whether its sender copied a part of it; `awaited`: rank 0 says right after the announcement that it waits. */
+  async function isWrittenBySender(awaited: boolean): Promise<boolean> {
+    let written = false
+    const job = await simulateJob(2, {
+      remoteMemory: (actor, _target, operation) => {
+        if (actor === 0 && operation === 'write') written = true
+        return true
+      },
+    })
+    const [zero, one] = job.worlds
+    const view = new Uint8Array(LONG)
+    const received = one!.recvInto(view, 0)
+    const sent = zero!.send(filledBytes(LONG, 1), 1)
+    const [sender, receiver] = job.jobs.map((each) => each.engine)
+    receiver!.progress()
+    assertBytes(view, new Uint8Array(LONG), 'nothing is read at the announcement alone')
+    if (awaited) sent.then(() => undefined)
+    for (let round = 0; round < 1000 && !received.done; round++) {
+      receiver!.progress()
+      if (awaited) sender!.progress()
+    }
+    assert.ok(received.done)
+    assertBytes(view, filledBytes(LONG, 1), 'the message')
+    await within(Promise.resolve(sent), 'the send')
+    await within(job.close(), 'finalize')
+    return written
+  }
+
+  it('is copied by both ends when its sender awaits it', async () => {
+    assert.equal(await isWrittenBySender(true), true)
+  })
+
+  it('is read by its receiver alone when the sender goes on with something else', async () => {
+    assert.equal(await isWrittenBySender(false), false)
+  })
+})
+
 describe('a rank that waits', () => {
   for (const [cores, gives] of [
     ['1', true],
