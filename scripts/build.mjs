@@ -15,9 +15,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { keepConstants } from './constants.mjs'
 import { writeVectorKernels } from './vector-kernels.mjs'
 
@@ -46,6 +46,12 @@ const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
 const STAMP = 'commonjs.tsbuildinfo'
 const OUTPUT = /\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?$/
+
+/**
+ * A bundle without comments: V8 reads them at each start, and a single letter in them that is not ASCII doubles the whole text
+ * in its memory. Only so does esbuild leave them out.
+ */
+const BARE = { minifyWhitespace: true, sourcemap: 'inline' }
 
 /** How esbuild makes CommonJS of a module. */
 const COMMONJS = {
@@ -145,7 +151,7 @@ async function writeBundle(folder) {
       format: 'esm',
       platform: 'node',
       target: 'node20',
-      sourcemap: true,
+      ...BARE,
       logLevel: 'warning',
     })
   }
@@ -154,16 +160,23 @@ async function writeBundle(folder) {
     outdir,
     packages: 'external',
     ...COMMONJS,
+    ...BARE,
     plugins: [{ name: 'on-demand-as-twin', setup: takeTwinOnDemand }],
   })
-  for (const path of files(outdir)) {
-    if (/\.c?js$/.test(path)) writeFileSync(path, keepConstants(readFileSync(path, 'utf8')))
-  }
+  for (const path of files(outdir)) await print(path)
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })
   if (existsSync(target)) renameSync(target, old)
   renameSync(outdir, target)
   rmSync(old, { recursive: true, force: true })
+}
+
+/** Prints a bundle that has no more comments than {@link BARE} left again, as one would write it. */
+async function print(path) {
+  const { code, map } = await transform(readFileSync(path, 'utf8'), { sourcemap: 'external', logLevel: 'warning' })
+  const mapPath = `${path}.map`
+  writeFileSync(path, `${keepConstants(code)}//# sourceMappingURL=${basename(mapPath)}\n`)
+  writeFileSync(mapPath, map)
 }
 
 /** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */

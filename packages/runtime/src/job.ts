@@ -95,7 +95,8 @@ export class Job {
   private constructor(link: JobLink, routes: Routes, group: JobGroup) {
     this.link = link
     this.#routes = routes
-    this.thresholds = thresholdsFor(routes.transports[0]?.limits ?? null, link.settings)
+    const crowded = link.size > (Number(link.settings.cores) || os.availableParallelism())
+    this.thresholds = thresholdsFor(routes.transports[0]?.limits ?? null, link.settings, crowded)
     const packer = new ValuePacker({ partBytesMin: this.thresholds.partBytesMin })
     this.contexts = new ContextTable(link.rank, link.size)
     const communicators = new CommunicatorStates(this.contexts)
@@ -104,12 +105,11 @@ export class Job {
       packer,
       (rank) => {
         const transport = routes.routeTo(rank)
-        return new PeerLink(rank, transport, thresholdsFor(transport.limits, link.settings))
+        return new PeerLink(rank, transport, thresholdsFor(transport.limits, link.settings, crowded))
       },
       communicators,
     )
     communicators.messenger = this.#messenger
-    const crowded = link.size > (Number(link.settings.cores) || os.availableParallelism())
     this.engine = new ProgressEngine(this.#messenger, routes.transports, link, { crowded, communicators })
     const everybody = Array.from({ length: link.size }, (_, rank) => rank)
     this.world = communicatorOver(this, WORLD_CONTEXT, everybody, 'world')

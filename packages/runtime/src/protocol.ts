@@ -10,7 +10,7 @@ export interface Thresholds {
   readonly eagerAtOnceBytesMax: number
   /** Eager messages longer than this go out in parts of this length, so that both CPUs copy at the same time. */
   readonly eagerPartBytes: number
-  /** From here up, a sender that waits anyway copies half of the message itself. */
+  /** From here up, a sender that waits anyway copies half of the message itself; the largest integer where none ever does. */
   readonly bothEndsBytesMin: number
   /** Binary parts of a value from here up travel out of band, by single copy. */
   readonly partBytesMin: number
@@ -27,6 +27,7 @@ const EAGER_BYTES_MAX = 64 * 1024
 const EAGER_PART_BYTES = 8 * 1024
 /** The offer costs another exchange of frames and another system call: repaid from 56 KiB (64 KiB: 8.3 to 7.0 us, 128: 14.0 to 9.7). */
 const BOTH_ENDS_BYTES_MIN = 56 * 1024
+const NEVER = Number.MAX_SAFE_INTEGER
 /** A part costs a region (16 bytes) and an iovec; below this, copying it into the packed value is as cheap. */
 const PART_BYTES_MIN = 4 * 1024
 /** Short enough that both CPUs copy at the same time, long enough that a frame costs little (16 KiB: 78 us for 1 MiB, 32: 95). */
@@ -44,14 +45,16 @@ const NO_LIMITS = { frameBytesMax: Number.MAX_SAFE_INTEGER, frameCostBytes: 0 }
 
 /**
  * The thresholds for a transport with these limits (null: there is none), with the user's wishes (ONECOPY_EAGER, ONECOPY_EAGER_PART,
- * ONECOPY_BOTH_ENDS; bytes) on top.
+ * ONECOPY_BOTH_ENDS; bytes) on top. `crowded`: there are more ranks than cores, so a sender that waits has none to copy on (4 ranks on
+ * 2, reduce of 64 KiB: 82 to 57 us).
  */
 export function thresholdsFor(
   limits: TransportLimits | null,
   settings: Readonly<Record<string, string | undefined>>,
+  crowded = false,
 ): Thresholds {
   const { frameBytesMax, frameCostBytes } = limits ?? NO_LIMITS
-  const bothEndsBytesMin = wish(settings.bothEnds, BOTH_ENDS_BYTES_MIN)
+  const bothEndsBytesMin = wish(settings.bothEnds, crowded ? NEVER : BOTH_ENDS_BYTES_MIN)
   const eagerBytesMax = (usual: number): number => Math.min(wish(settings.eager, usual), EAGER_WINDOW_BYTES / 2)
   const frameBytes = (usual: number): number => Math.min(Math.max(usual, frameCostBytes), frameBytesMax)
   const eager = eagerBytesMax(EAGER_BYTES_MAX)

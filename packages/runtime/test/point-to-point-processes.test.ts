@@ -61,6 +61,8 @@ describe('point to point between processes', function () {
     }
     it(`3 ranks, mixed, over ${name}`, () => run(3, 'mixed', `${SHORT},early,refusals,ending`, wish))
     it(`4 ranks, mixed, over ${name}`, () => run(4, 'mixed', SHORT, wish))
+    it(`3 ranks, mixed, both ends copying, over ${name}`, () =>
+      run(3, 'mixed', SHORT, { ...wish, env: { ...wish.env, ONECOPY_BOTH_ENDS: '57344' } }))
     it(`sends that the script ends with, over ${name}`, () => run(2, 'async', 'ending', wish))
     for (const way of ['signal', 'cancel', 'free', 'self', 'messages', 'sync']) {
       it(`ends once nothing is pending any more (${way}), over ${name}`, () =>

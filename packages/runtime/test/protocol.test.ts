@@ -54,6 +54,14 @@ describe('the thresholds of a way between two ranks', () => {
     }
   })
 
+  it('leave no copying to a sender that has no core of its own, unless that is wished', () => {
+    const crowded = thresholdsFor(RING, {}, true)
+    assert.equal(crowded.bothEndsBytesMin, Number.MAX_SAFE_INTEGER)
+    assert.equal(crowded.eagerBytesMaxRemote, crowded.eagerBytesMax)
+    assert.equal(thresholdsFor(RING, { bothEnds: '100' }, true).bothEndsBytesMin, 100)
+    assert.ok(thresholdsFor(RING, {}).bothEndsBytesMin < crowded.eagerBytesMax)
+  })
+
   it('are there without any transport, for a rank that is alone', () => {
     const { eagerBytesMax, eagerPartBytes } = thresholdsFor(null, {})
     assert.ok(eagerPartBytes > 0 && eagerBytesMax >= eagerPartBytes)

@@ -46,7 +46,7 @@ const face = {
   },
 }
 
-/** Every length at which something changes, and its neighbours. */
+/** Every length at which something changes, and its neighbours. With more ranks than cores both ends never copy. */
 function lengths(): number[] {
   const { eagerPartBytes, eagerBytesMax, eagerBytesMaxRemote, bothEndsBytesMin, partBytesMin, streamFrameBytes } =
     world.thresholds
@@ -61,7 +61,7 @@ function lengths(): number[] {
     streamFrameBytes,
   ]
   const around = edges.flatMap((edge) => [edge - 1, edge, edge + 1])
-  return [...new Set([0, 1, ...around, MIB + 3, 5 * MIB + 1])].filter((length) => length >= 0)
+  return [...new Set([0, 1, ...around, MIB + 3, 5 * MIB + 1])].filter((length) => length >= 0 && length < 2 ** 30)
 }
 
 /** Sends to the next rank and receives from the last one, without ever needing both at once. */
