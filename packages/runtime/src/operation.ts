@@ -1,8 +1,9 @@
 import { copyInto, isTypedArray, itemTypeOf, newLike, type TypedArray } from './collectives/arrays.js'
 import { type BuiltInName, type ScalarRule, scalarKind, scalarRule } from './collectives/built-in-operations.js'
-import { combinesInVectors } from './collectives/choose.js'
+import { combinesInVectors, VECTOR_CHUNK_BYTES, WORKSPACE_PART_BYTES } from './collectives/choose.js'
 import { type Kernel, kernelFor } from './collectives/kernels.js'
 import { type VectorAccumulator, vectorAccumulatorFor } from './collectives/vector-kernels.js'
+import { Workspace } from './collectives/workspace.js'
 import { bytesOf, elementTypeName } from './element-type.js'
 
 /** What `Operation.create` is told about a function. */
@@ -106,6 +107,11 @@ export abstract class Operation {
     return null
   }
 
+  /** @internal Memory in which `parts` such arrays, received one by one, are combined where they land; null where there is none. */
+  workspaceFor(_array: TypedArray, _parts: number): Workspace | null {
+    return null
+  }
+
   /** @internal Whether two ranks' values may be combined at all; what differs, in words, or null. */
   abstract mismatch(mine: unknown, theirs: unknown): string | null
 }
@@ -118,6 +124,8 @@ class BuiltInOperation extends Operation {
   readonly #kernels: (Kernel | null | undefined)[] = []
   /** The same; between two calls nothing is in their memory that anybody reads. */
   readonly #accumulators: (VectorAccumulator | null | undefined)[] = []
+  /** The same, but for the reduction that has it. */
+  readonly #workspaces: (Workspace | null | undefined)[] = []
 
   constructor(name: BuiltInName) {
     super(name, true, true, name === 'MAXLOC' || name === 'MINLOC' ? 2 : 1)
@@ -167,10 +175,23 @@ class BuiltInOperation extends Operation {
     const type = itemTypeOf(array)
     let accumulator = this.#accumulators[type]
     if (accumulator === undefined) {
-      accumulator = vectorAccumulatorFor(this.#builtIn, type)
+      accumulator = vectorAccumulatorFor(this.#builtIn, type, VECTOR_CHUNK_BYTES)
       this.#accumulators[type] = accumulator
     }
     return accumulator
+  }
+
+  override workspaceFor(array: TypedArray, parts: number): Workspace | null {
+    const { byteLength } = array
+    if (byteLength > WORKSPACE_PART_BYTES || !combinesInVectors(byteLength, array.BYTES_PER_ELEMENT)) return null
+    const type = itemTypeOf(array)
+    let workspace = this.#workspaces[type]
+    if (workspace === undefined) {
+      const accumulator = vectorAccumulatorFor(this.#builtIn, type, WORKSPACE_PART_BYTES)
+      workspace = accumulator === null ? null : new Workspace(accumulator)
+      this.#workspaces[type] = workspace
+    }
+    return workspace !== null && parts > 1 && parts <= workspace.accumulator.partsMax ? workspace : null
   }
 
   override mismatch(mine: unknown, theirs: unknown): string | null {

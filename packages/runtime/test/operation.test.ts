@@ -229,7 +229,7 @@ describe('operations', () => {
             }
           },
         }
-        assert.equal(vectorAccumulatorFor('SUM', elementTypeOf(new Float64Array(1))), null)
+        assert.equal(vectorAccumulatorFor('SUM', elementTypeOf(new Float64Array(1)), 65536), null)
       })
 
       it('combines into an array that is only a part of its operands', () => {

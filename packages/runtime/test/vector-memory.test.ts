@@ -21,7 +21,7 @@ describe('the memory of vector kernels', () => {
     const grown = tracedOf('new WebAssembly.Memory({ initial: 1 }).grow(1)')
     assert.match(grown, /ArrayBufferDetaching/, 'the trace works')
     const made = tracedOf(
-      `if (vectorKernelFor('SUM', ${FLOAT64}) === null || vectorAccumulatorFor('SUM', ${FLOAT64}) === null) throw new Error()`,
+      `if (vectorKernelFor('SUM', ${FLOAT64}) === null || vectorAccumulatorFor('SUM', ${FLOAT64}, 65536) === null) throw new Error()`,
     )
     assert.doesNotMatch(made, /ArrayBufferDetaching/)
   })

@@ -14,6 +14,7 @@ import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
+import type { Workspace } from './workspace.js'
 
 type RootedReduction = Reduction & { readonly root: number }
 
@@ -201,21 +202,74 @@ function* valuesUpTree(exchange: Exchange, op: Operation, data: unknown, root: n
 
 /** The root gets every array, and combines them in rank order. */
 function bytesAtRoot(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
-  const { collective, op, own, recv, root } = reduction
+  const { op, own, recv, root } = reduction
+  if (recv !== null) {
+    const received = { ...reduction, recv }
+    const workspace = op.workspaceFor(own, exchange.size)
+    const elsewhere = () => bytesIntoMemory(exchange, received)
+    return workspace === null ? elsewhere() : bytesIntoWorkspace(exchange, received, workspace, elsewhere)
+  }
+  const bytes = bytesOf(own)
+  const waits: Awaited<unknown>[] = []
+  return new OneStep(
+    () => {
+      waits[0] = exchange.sendBytes(bytes, root, itemTypeOf(own), exchange.size > 2)
+      return waits
+    },
+    () => undefined,
+  )
+}
+
+type ReductionAtRoot = Reduction<TypedArray>
+
+/** They land where they are combined, and the root's own goes there while it waits; if another reduction has that, `elsewhere`. */
+function bytesIntoWorkspace(
+  exchange: Exchange,
+  { collective, own, recv }: ReductionAtRoot,
+  workspace: Workspace,
+  elsewhere: () => OneStep<void>,
+): OneStep<void> {
+  const { rank, size } = exchange
+  const { accumulator } = workspace
+  const type = itemTypeOf(own)
+  const ownBytes = bytesOf(own)
+  const result = bytesOf(recv)
+  const sources = othersThan(rank, size)
+  const places = Array.from({ length: size }, (_, source) => accumulator.landing(source, ownBytes.length))
+  const waits: Awaited<unknown>[] = []
+  let other: OneStep<void> | null = null
+  let isElsewhere = false
+  return new OneStep(
+    () => {
+      waits.length = 0
+      isElsewhere = !workspace.take(waits)
+      if (isElsewhere) {
+        other ??= elsewhere()
+        return other.start()
+      }
+      for (const source of sources) waits.push(exchange.receiveBytes(places[source]!, source, type))
+      places[rank]!.set(ownBytes)
+      return waits
+    },
+    () => {
+      if (isElsewhere) {
+        other!.finish()
+        return
+      }
+      try {
+        expectAll(collective, waits, ownBytes.length)
+        accumulator.combineInto(result, size)
+      } finally {
+        workspace.giveBack()
+      }
+    },
+  )
+}
+
+function bytesIntoMemory(exchange: Exchange, { collective, op, own, recv }: ReductionAtRoot): OneStep<void> {
   const { rank, size } = exchange
   const type = itemTypeOf(own)
-  const waits: Awaited<unknown>[] = []
-  if (recv === null) {
-    const bytes = bytesOf(own)
-    return new OneStep(
-      () => {
-        waits[0] = exchange.sendBytes(bytes, root, type, size > 2)
-        return waits
-      },
-      () => undefined,
-    )
-  }
-  const sources = Array.from({ length: size }, (_, source) => source).filter((source) => source !== rank)
+  const sources = othersThan(rank, size)
   const arrays: TypedArray[] = new Array(size)
   arrays[rank] = own
   // the first to be read may lie where the result goes
@@ -231,15 +285,14 @@ function bytesAtRoot(exchange: Exchange, reduction: RootedReduction): Schedule<v
   const places = arrays.map(bytesOf)
   // recv may be own: then it is read in its turn only if nothing has been written to it before
   const out = !isFree && rank > 1 ? arrays[0]! : recv
+  const waits: Awaited<unknown>[] = []
   return new OneStep(
     () => {
       for (let i = 0; i < sources.length; i++) waits[i] = exchange.receiveBytes(places[sources[i]!]!, sources[i]!, type)
       return waits
     },
     () => {
-      for (let i = 0; i < sources.length; i++) {
-        expectExactly(collective, waits[i] as Arriving, places[sources[i]!]!.length)
-      }
+      expectAll(collective, waits, own.byteLength)
       if (size === 1) {
         copyInto(recv, own)
         return
@@ -248,6 +301,10 @@ function bytesAtRoot(exchange: Exchange, reduction: RootedReduction): Schedule<v
       copyInto(recv, out)
     },
   )
+}
+
+function expectAll(collective: string, receives: readonly Awaited<unknown>[], byteLength: number): void {
+  for (let i = 0; i < receives.length; i++) expectExactly(collective, receives[i] as Arriving, byteLength)
 }
 
 /** A leaf sends from the caller's memory; the first part that comes lands where the combination will lie, if that is free. */

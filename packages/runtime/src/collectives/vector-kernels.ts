@@ -80,17 +80,19 @@ const PAGE_BYTES = 64 * 1024
  */
 export class VectorAccumulator {
   /** Bytes of each part that go through it at a time. */
-  readonly chunkBytes = PAGE_BYTES
+  readonly chunkBytes: number
   /** Parts that it takes. */
   readonly partsMax = PARTS_MAX
   readonly #loop: VectorLoop
   readonly #parts: readonly Uint8Array[]
 
   constructor(loop: VectorLoop, buffer: ArrayBuffer) {
+    const chunkBytes = buffer.byteLength / PARTS_MAX
     this.#loop = loop
+    this.chunkBytes = chunkBytes
     this.#parts = Array.from(
       { length: PARTS_MAX },
-      (_, index) => new Uint8Array(buffer, index * PAGE_BYTES, PAGE_BYTES),
+      (_, index) => new Uint8Array(buffer, index * chunkBytes, chunkBytes),
     )
   }
 
@@ -106,7 +108,7 @@ export class VectorAccumulator {
     // in pieces, so that what they come to stays in the L1 cache
     for (let start = 0; start < length; start += VECTOR_PIECE_BYTES) {
       const end = Math.min(start + VECTOR_PIECE_BYTES, Math.ceil(length / TURN_BYTES) * TURN_BYTES)
-      for (let part = 1; part < parts; part++) this.#loop(start, start, part * PAGE_BYTES + start, end)
+      for (let part = 1; part < parts; part++) this.#loop(start, start, part * this.chunkBytes + start, end)
     }
     out.set(this.landing(0, length))
   }
@@ -125,10 +127,17 @@ export class VectorAccumulator {
 /** Ranks that combine each other's arrays directly are this few (choose.ts). */
 const PARTS_MAX = 4
 
-/** An accumulator for `operation` on arrays of `elementType`; null as for {@link vectorKernelFor}. */
-export function vectorAccumulatorFor(operation: string, elementType: number): VectorAccumulator | null {
+/**
+ * An accumulator for `operation` on arrays of `elementType`, with `chunkBytes` (whole pages of 64 KiB) for each part; null as for
+ * {@link vectorKernelFor}.
+ */
+export function vectorAccumulatorFor(
+  operation: string,
+  elementType: number,
+  chunkBytes: number,
+): VectorAccumulator | null {
   if (!isVectorised(operation, elementType)) return null
-  const kernels = instantiate(PARTS_MAX)
+  const kernels = instantiate((PARTS_MAX * chunkBytes) / PAGE_BYTES)
   if (kernels === null) return null
   return new VectorAccumulator(kernels.loops[`${operation} ${TYPE_NAMES[elementType]}`]!, kernels.buffer)
 }
