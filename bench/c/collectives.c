@@ -19,9 +19,9 @@
 static int rank, size;
 
 static double *filled(size_t bytes) {
-  double *buffer = NULL;
   size_t count = bytes / sizeof(double);
-  if (posix_memalign((void **)&buffer, 4096, bytes > 0 ? bytes : 8) != 0) {
+  double *buffer = malloc(bytes > 0 ? bytes : 8);
+  if (buffer == NULL) {
     fprintf(stderr, "collectives: no memory for %zu bytes\n", bytes);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }

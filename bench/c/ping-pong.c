@@ -16,8 +16,8 @@
 #define WARM_UP 5
 
 static unsigned char *filled(size_t bytes, int seed) {
-  unsigned char *buffer = NULL;
-  if (posix_memalign((void **)&buffer, 4096, bytes > 0 ? bytes : 1) != 0) {
+  unsigned char *buffer = malloc(bytes > 0 ? bytes : 1);
+  if (buffer == NULL) {
     fprintf(stderr, "ping-pong: no memory for %zu bytes\n", bytes);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
