@@ -10,7 +10,7 @@ import { type SimulatedJobOptions, simulate } from './support/simulated-job.js'
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
-const LENGTHS = [16, 32, 128, 512, 1024, 2048].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
+const LENGTHS = [16, 32, 64, 128, 512, 1024, 2048].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
 /** Shows the order. */
 const LAST = Operation.create((_a: number, b: number) => b)
 

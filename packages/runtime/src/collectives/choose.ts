@@ -112,8 +112,8 @@ export function pullsBroadcast(byteLength: number, size: number): boolean {
   return size > 2 && byteLength <= PULL_BYTES_MAX
 }
 
-/** Up to here the three meetings cost more than they save (4 ranks on 2 cores, 64 KiB: 64 us by messages, pulled 76; 256 KiB: 186, 156). */
-const PULL_ALLREDUCE_BYTES_MIN = 128 * 1024
+/** Up to 64 KiB the three meetings cost as much as they save (4 ranks on 2 cores, 64 KiB: 78 us by messages, pulled 82; 112 KiB: 219, 135). */
+const PULL_ALLREDUCE_BYTES_MIN = 64 * 1024 + 1
 /** To a root, where one could combine all (4 ranks on 2 cores, 64 KiB: 32 us by messages, pulled 67; 1 MiB: 455, 417). */
 const PULL_REDUCE_BYTES_MIN = 512 * 1024
 
