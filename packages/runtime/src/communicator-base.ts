@@ -329,6 +329,11 @@ export abstract class CommunicatorBase {
     return this.job.finalize()
   }
 
+  /** @internal Whether it has been freed, or its job finalized or disconnected. */
+  get isOver(): boolean {
+    return this.base.freed !== null || this.job.engine.failure?.code === 'ERR_CLOSED'
+  }
+
   /** @internal @throws TypeError when this is the world's own job. */
   checkDisconnect(): void {
     if (!this.job.group.isHome(this.job)) return
@@ -611,7 +616,7 @@ export abstract class CommunicatorBase {
   /** @internal */
   protected ranksOf(group: Group): number[] {
     if (!(group instanceof Group)) throw new TypeError(`a Group is needed, got ${String(group)}`)
-    const ranks = group.isOf(this.job) ? group.members.map((member) => this.members.indexOf(member)) : [-1]
+    const ranks = group.membersIn(this.job).map((member) => this.members.indexOf(member))
     if (ranks.includes(-1)) throw new TypeError('the group has processes that are not in this communicator')
     return ranks
   }

@@ -24,7 +24,7 @@ export class Delivery {
   /** Why the message cannot be given to this receive, or null. */
   refusal(request: RequestRecord, type: number, byteLength: number): OnecopyError | null {
     if (request.mode !== INTO) return null
-    const { messageSource: source, messageTag: tag } = request
+    const { sender: source, messageTag: tag } = request
     if (type === VALUE) {
       return new OnecopyError(
         'ERR_TYPE',
@@ -54,7 +54,7 @@ export class Delivery {
     return new OnecopyError(
       'ERR_BUFFER_GONE',
       'the memory given to this receive was transferred, detached or shrunk before the message came',
-      { source: request.messageSource, tag: request.messageTag },
+      { source: request.sender, tag: request.messageTag },
     )
   }
 

@@ -3,6 +3,12 @@ import { type CONGRUENT, IDENT, PROC_NULL, SIMILAR, UNDEFINED, UNEQUAL } from '.
 /** How two groups, or two communicators, relate: one of IDENT, CONGRUENT, SIMILAR, UNEQUAL. */
 export type Comparison = typeof IDENT | typeof CONGRUENT | typeof SIMILAR | typeof UNEQUAL
 
+/** What numbers of processes mean: a job. */
+export interface Universe {
+  /** Which process each number is, in words that are the same in every job which that process is in. */
+  readonly identities: readonly string[]
+}
+
 /** First rank, last rank and stride (default 1), both ends included, as in MPI's range calls. */
 export type RankRange = readonly [first: number, last: number, stride?: number]
 
@@ -19,11 +25,11 @@ export class Group {
   /** @internal World ranks, by rank in the group. */
   readonly members: readonly number[]
   readonly #self: number
-  /** What the members are numbers of: groups of different jobs have nothing in common. */
-  readonly #universe: object
+  /** What the members are numbers of. */
+  readonly #universe: Universe
 
   /** @internal Groups come from communicators and from other groups. */
-  constructor(universe: object, self: number, members: readonly number[]) {
+  constructor(universe: Universe, self: number, members: readonly number[]) {
     this.#universe = universe
     this.#self = self
     this.members = members
@@ -59,9 +65,15 @@ export class Group {
     return this.excl(ranksOf(ranges))
   }
 
-  /** All of this group, then those of `other` that are not in it. @see MPI 4.1, 7.3.2 */
+  /**
+   * All of this group, then those of `other` that are not in it.
+   * @throws TypeError when the two are of different jobs, and this one's does not know all of the other's processes.
+   * @see MPI 4.1, 7.3.2
+   */
   union(other: Group): Group {
     const theirs = this.#membersOf(other)
+    if (theirs.includes(STRANGER))
+      throw new TypeError('no job knows the processes of both groups: ask the other one for the union')
     return this.#of([...this.members, ...theirs.filter((member) => !this.members.includes(member))])
   }
 
@@ -86,7 +98,7 @@ export class Group {
     return ranks.map((rank) => {
       if (rank === PROC_NULL) return PROC_NULL
       this.#checkRank(rank)
-      const found = theirs.indexOf(this.members[rank] as number)
+      const found = theirs.indexOf(this.members[rank]!)
       return found < 0 ? UNDEFINED : found
     })
   }
@@ -94,15 +106,16 @@ export class Group {
   /** IDENT: the same processes in the same order; SIMILAR: in another order; UNEQUAL. @see MPI 4.1, 7.3.1 */
   compare(other: Group): Comparison {
     if (!(other instanceof Group)) throw notAGroup(other)
-    if (other.#universe !== this.#universe || other.size !== this.size) return UNEQUAL
-    if (this.members.every((member, rank) => member === other.members[rank])) return IDENT
-    const theirs = new Set(other.members)
-    return this.members.every((member) => theirs.has(member)) ? SIMILAR : UNEQUAL
+    if (other.size !== this.size) return UNEQUAL
+    const theirs = this.#membersOf(other)
+    if (this.members.every((member, rank) => member === theirs[rank])) return IDENT
+    return this.members.every((member) => theirs.includes(member)) ? SIMILAR : UNEQUAL
   }
 
-  /** @internal Whether the group's processes are known by the same numbers as `universe`'s. */
-  isOf(universe: object): boolean {
-    return universe === this.#universe
+  /** @internal The numbers that the group's processes have in `universe`; {@link STRANGER} for those that it does not know. */
+  membersIn(universe: Universe): readonly number[] {
+    if (universe === this.#universe) return this.members
+    return this.members.map((member) => universe.identities.indexOf(this.#universe.identities[member]!))
   }
 
   #of(members: number[]): Group {
@@ -111,8 +124,7 @@ export class Group {
 
   #membersOf(other: Group): readonly number[] {
     if (!(other instanceof Group)) throw notAGroup(other)
-    if (other.#universe !== this.#universe) throw new TypeError('these groups belong to different jobs')
-    return other.members
+    return other.membersIn(this.#universe)
   }
 
   #check(ranks: readonly number[]): void {
@@ -128,6 +140,9 @@ export class Group {
     }
   }
 }
+
+/** No process of this job. */
+const STRANGER = -1
 
 function ranksOf(ranges: readonly RankRange[]): number[] {
   if (!Array.isArray(ranges)) throw new TypeError('ranges must be an array of [first, last, stride]')

@@ -4,6 +4,7 @@ import { type Communicator, communicatorOver } from './communicator.js'
 import { WORLD_CONTEXT } from './communicator-base.js'
 import { CommunicatorStates } from './communicator-states.js'
 import { ContextTable } from './context-table.js'
+import type { Universe } from './group.js'
 import { JobGroup } from './job-group.js'
 import type { JobLink } from './job-link.js'
 import { Messenger } from './messenger.js'
@@ -34,12 +35,14 @@ export interface Statistics {
  * One rank's part of a job: everything that has state hangs here, so that one process can hold many (a test holds
  * hundreds).
  */
-export class Job {
+export class Job implements Universe {
   readonly link: JobLink
   readonly engine: ProgressEngine
   readonly thresholds: Thresholds
   readonly world: Communicator
   readonly contexts: ContextTable
+  /** Which process each rank is, in words that are the same in every job that it is in: see {@link Universe}. */
+  readonly identities: readonly string[]
   /** The jobs of this process. */
   readonly group: JobGroup
   readonly #routes: Routes
@@ -60,7 +63,10 @@ export class Job {
             : await new Promise<unknown[]>((resolve, reject) => link.allgather(wanted.card, { resolve, reject }))
         step = opening.next(given)
       }
-      return new Job(link, step.value, new JobGroup())
+      // the directory is this job's alone, and a process without has a job to itself
+      const name = link.directory || `process ${process.pid}`
+      const identities = Array.from({ length: link.size }, (_, rank) => `${name} ${rank}`)
+      return new Job(link, step.value, new JobGroup(), identities)
     } catch (error) {
       opening.throw(error)
       throw error
@@ -74,6 +80,8 @@ export class Job {
     const opening = openRoutes(link, kinds)
     link.ref()
     try {
+      const own = home.identities[home.link.rank]
+      const identities = yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(own, waiting))
       let step = opening.next()
       while (step.done !== true) {
         const wanted = step.value
@@ -83,7 +91,7 @@ export class Job {
             : yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(wanted.card, waiting))
         step = opening.next(given)
       }
-      return new Job(link, step.value, home.group)
+      return new Job(link, step.value, home.group, identities.map(String))
     } catch (error) {
       opening.throw(error)
       throw error
@@ -92,8 +100,9 @@ export class Job {
     }
   }
 
-  private constructor(link: JobLink, routes: Routes, group: JobGroup) {
+  private constructor(link: JobLink, routes: Routes, group: JobGroup, identities: readonly string[]) {
     this.link = link
+    this.identities = identities
     this.#routes = routes
     const crowded = link.size > (Number(link.settings.cores) || os.availableParallelism())
     this.thresholds = thresholdsFor(routes.transports[0]?.limits ?? null, link.settings, crowded)
@@ -184,7 +193,10 @@ export class Job {
   }
 
   #stop(): void {
-    const closed = new OnecopyError('ERR_CLOSED', 'finalize() has been called: this rank has left the job')
+    const why = this.group.isHome(this)
+      ? 'finalize() has been called: this rank has left the job'
+      : 'the connection to the other job is closed: disconnect() has been called, or finalize()'
+    const closed = new OnecopyError('ERR_CLOSED', why)
     this.world.base.closed = closed
     this.engine.stop(closed)
     this.group.remove(this)

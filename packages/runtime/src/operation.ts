@@ -35,6 +35,11 @@ export abstract class Operation {
   readonly commutative: boolean
   /** Whether typed arrays are combined element by element, so that an array may be cut anywhere between items. */
   readonly elementwise: boolean
+  /** @internal What tells it from another one, on every rank alike: what has no name is told by its text. */
+  get label(): string {
+    return this.name
+  }
+
   /** @internal Whether combining runs no code of the user's, which might throw, keep what it is given, or call a collective itself. */
   abstract readonly isBuiltIn: boolean
   /** Array elements that belong together: 2 for MAXLOC and MINLOC ([value, index] interleaved), else 1. */
@@ -212,12 +217,19 @@ class BuiltInOperation extends Operation {
   }
 }
 
+const UNNAMED = 'user operation'
+
+/** The function as it was written, in one line. */
+function textOf(combine: (a: unknown, b: unknown) => unknown): string {
+  return Function.prototype.toString.call(combine).replace(/\s+/g, ' ')
+}
+
 class UserOperation extends Operation {
   readonly isBuiltIn = false
   readonly #combine: (a: unknown, b: unknown) => unknown
 
   constructor(combine: (a: unknown, b: unknown) => unknown, options: OperationOptions) {
-    const name = options.name ?? (combine.name || 'user operation')
+    const name = options.name ?? (combine.name || UNNAMED)
     super(name, options.commutative ?? false, options.elementwise ?? true, 1)
     this.#combine = combine
   }
@@ -228,6 +240,10 @@ class UserOperation extends Operation {
     const out = newLike(a)
     this.combineInto(out, a, b)
     return out
+  }
+
+  override get label(): string {
+    return this.name === UNNAMED ? textOf(this.#combine) : this.name
   }
 
   override checkValue(): void {}

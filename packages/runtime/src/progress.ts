@@ -3,6 +3,7 @@ import { BlockingDriver, type Progressing } from './blocking-driver.js'
 import type { CommunicatorStates } from './communicator-states.js'
 import { ANY_SOURCE } from './constants.js'
 import type { JobLink, PeerEnd } from './job-link.js'
+import { abortFields, abortText } from './launcher/control-message.js'
 import { LoopDriver, type LoopProgress } from './loop-driver.js'
 import type { Messenger } from './messenger.js'
 import { FAILED, type RequestOwner, RequestRecord } from './request.js'
@@ -77,9 +78,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     link.listen({
       peerEnded: (end) => this.peerEnded(end),
       aborted: (byRank, exitCode, reason) => {
-        this.failJob(
-          new OnecopyError('ERR_ABORTED', `rank ${byRank} ended the job: ${reason}`, { rank: byRank, exitCode }),
-        )
+        const fields = abortFields(byRank, exitCode, reason)
+        this.failJob(new OnecopyError('ERR_ABORTED', abortText(byRank, reason), fields))
       },
       launcherLost: () => this.failJob(new OnecopyError('ERR_LAUNCHER_LOST', 'the launcher of this job is gone')),
     })

@@ -126,8 +126,12 @@ export class RequestRecord implements Request<unknown>, Posted, Awaited<unknown>
     if (this.state === CANCELLED) return new Status(this.messageSource, this.messageTag, 0, true)
     if (this.messageOf !== null) return this.messageOf.status
     if (!this.hasMessage) return null
-    const source = this.ranks === null ? this.messageSource : this.ranks.localOf(this.messageSource)
-    return new Status(source, this.messageTag, this.messageBytes)
+    return new Status(this.sender, this.messageTag, this.messageBytes)
+  }
+
+  /** Who has sent the message, by its number in the communicator. */
+  get sender(): number {
+    return this.ranks === null ? this.messageSource : this.ranks.localOf(this.messageSource)
   }
 
   result(): unknown {

@@ -26,6 +26,10 @@ const MISTAKES: Readonly<Record<string, [(comm: Communicator, odd: boolean) => P
   'another root': [(c, odd) => c.bcast('x', odd ? 1 : 0), /root/],
   'another root, of gather': [(c, odd) => c.gatherInto(doubles(1), doubles(c.size), { root: odd ? 1 : 0 }), /root/],
   'another operation': [(c, odd) => c.allreduce(1, odd ? PROD : SUM), /operation (SUM|PROD)/],
+  'another operation without a name': [
+    (c, odd) => c.allreduce(1, odd ? Operation.create((a, b) => a * b) : Operation.create((a, b) => a + b)),
+    /operation \(a, ?b\) ?=> ?a ?[*+] ?b here, \(a, ?b\) ?=> ?a ?[*+] ?b there/,
+  ],
   'an operation of its own': [
     (c, odd) => c.scan(1, odd ? Operation.create((a) => a, { name: 'first' }) : SUM),
     /operation .*first/,

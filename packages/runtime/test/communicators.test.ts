@@ -19,7 +19,10 @@ import { turns, within } from './support/deadline.js'
 import { simulate, simulateJob } from './support/simulated-job.js'
 
 const SIZES = [1, 2, 3, 4, 5]
-const JOB = {}
+const JOB = { identities: Array.from({ length: 8 }, (_, rank) => `here ${rank}`) }
+/** Knows two of the processes of the first, by other numbers, and one of its own. */
+const BRIDGE = { identities: ['here 2', 'there 0', 'here 1'] }
+const STRANGERS = { identities: ['elsewhere 0'] }
 const group = (...members: number[]) => new Group(JOB, 2, members)
 
 describe('groups', () => {
@@ -66,7 +69,22 @@ describe('groups', () => {
     assert.equal(group(1, 2).compare(group(1, 2, 3)), UNEQUAL)
     assert.equal(group(1, 2).compare(group(1, 3)), UNEQUAL)
     assert.equal(group().compare(group()), IDENT)
-    assert.equal(group(1, 2).compare(new Group({}, 2, [1, 2])), UNEQUAL)
+    assert.equal(group(0).compare(new Group(STRANGERS, 0, [0])), UNEQUAL)
+  })
+
+  it('know the same processes in another job', () => {
+    const [both, all] = [new Group(BRIDGE, 0, [2, 0]), new Group(BRIDGE, 0, [0, 1, 2])]
+    assert.equal(group(1, 2).compare(both), IDENT)
+    assert.equal(group(2, 1).compare(both), SIMILAR)
+    assert.equal(group(1, 3).compare(both), UNEQUAL)
+    assert.equal(both.compare(group(1, 2)), IDENT)
+    assert.deepEqual(all.translate([0, 1, 2], group(1, 2, 3)), [1, UNDEFINED, 0])
+    assert.deepEqual(group(1, 2, 3).translate([0, 1, 2], all), [2, 0, UNDEFINED])
+    assert.deepEqual(group(3, 2, 1).intersection(all).members, [2, 1])
+    assert.deepEqual(all.difference(group(1, 2)).members, [1])
+    assert.deepEqual(group(3, 1).union(both).members, [3, 1, 2])
+    assert.throws(() => group(3, 1).union(all), TypeError)
+    assert.deepEqual(all.union(both).members, [0, 1, 2])
   })
 
   it('refuse what are no ranks', () => {
@@ -80,7 +98,7 @@ describe('groups', () => {
     assert.throws(() => whole.rangeIncl([[0, 1e9]]), RangeError)
     assert.throws(() => whole.rangeIncl([3 as never]), TypeError)
     assert.throws(() => whole.union({} as never), TypeError)
-    assert.throws(() => whole.union(new Group({}, 0, [0])), TypeError)
+    assert.throws(() => whole.union(new Group(STRANGERS, 0, [0])), TypeError)
     assert.throws(() => whole.translate([8], whole), RangeError)
   })
 })
@@ -283,7 +301,7 @@ describe('a communicator', () => {
       assert.throws(() => world.split(0, 0.5), TypeError)
       assert.throws(() => world.splitType('numa' as never), TypeError)
       assert.throws(() => world.create({} as never), TypeError)
-      assert.throws(() => world.create(new Group({}, 0, [0])), TypeError)
+      assert.throws(() => world.create(new Group(STRANGERS, 0, [0])), TypeError)
       assert.throws(() => world.createGroup(world.group, -1), RangeError)
       assert.throws(() => world.compare({} as never), TypeError)
       assert.throws(() => world.free(), TypeError)

@@ -109,6 +109,11 @@ describe('spawn', function () {
     })
   }
 
+  it('leaves each process known by its place in every job that it is in', async () => {
+    const { stdout } = await run(['-n', '2'], ['known'])
+    assert.match(stdout, /^all known$/m)
+  })
+
   it('runs several programs as one job', async () => {
     const { stdout } = await run(['-n', '2'], ['several'])
     assert.match(stdout, /^\[\["a",0,3\],\["b",1,3\],\["b",2,3\]\]$/m)

@@ -9,6 +9,7 @@ import { allAsleep, filterEnvironment, noticesOf, skipBecause, useCleanRoom } fr
 import { canFilter } from './support/system-call-filter.js'
 
 const script = bundledScript('ranks/reliability-endings.ts')
+const lastWords = bundledScript('ranks/reliability-last-words.ts')
 const FACES = ['sync', 'async'] as const
 const seed = Number(process.env.ONECOPY_TEST_SEED ?? Date.now() % 1_000_000)
 
@@ -47,6 +48,22 @@ describe(`ranks that end while others wait (seed ${seed})`, () => {
       assert.ok(victims.includes(named as number), `rank ${rank} blames ${named}: ${message}`)
     }
   }
+
+  it('tells who has ended the job, with which code and why', async () => {
+    const run = await runCommand(['run', '-n', '2', lastWords, 'abort'], { env: held.room.env })
+    assert.match(run.stdout, /^told {"code":"ERR_ABORTED","rank":1,"byRank":1,"exitCode":9,"reason":"disk full"}$/m)
+    assert.equal(run.exitCode, 9)
+  })
+
+  it('does not take the death of a sender for a refusal of single copy', async () => {
+    for (let time = 0; time < 3; time++) {
+      const args = ['run', '-n', '2', '--on-failure', 'continue', lastWords, 'send']
+      const run = await runCommand(args, { env: held.room.env })
+      assert.match(run.stdout, /^told {"code":"ERR_PROC_FAILED","rank":1}$/m)
+      assert.equal(run.stderr, 'onecopy: rank 1 failed: killed by SIGKILL\n')
+      assert.equal(run.exitCode, 137)
+    }
+  })
 
   for (const face of FACES) {
     for (const what of ['barrier', 'recv', 'any', 'probe', 'send', 'ssend', 'allreduce']) {

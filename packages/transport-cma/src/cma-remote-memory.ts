@@ -381,6 +381,8 @@ export class CmaRemoteMemory implements RemoteMemory {
       process.canWrite = 'refused'
       process.writeRefusal = refusal
     }
+    // a process that has ended, or is about to, refuses nothing
+    if (errno === ESRCH && process.isNear) return
     const { mode, rank, notice } = this.#parts
     const verb = syscall === READV ? 'read' : 'write to'
     const message = `rank ${rank} may not ${verb} rank ${process.rank}: ${reason}`

@@ -39,8 +39,14 @@ export class PeerProcess {
     this.card = card
     this.#pidfd = libc.pidfdOpen(card.pid)
     // In another pid namespace, or with /proc hidden, the start time tells nothing: then the nonce has to.
-    const comparable = card.startTime !== 0 && card.namespace !== 0 && card.namespace === pidNamespace()
+    const comparable = card.startTime !== 0 && this.isNear
     this.#verified = this.#pidfd >= 0 && comparable && startTime(card.pid) === card.startTime
+  }
+
+  /** Whether its pid means the same here as there. */
+  get isNear(): boolean {
+    const { namespace } = this.card
+    return namespace !== 0 && namespace === pidNamespace()
   }
 
   /** Takes note that the nonce was read under this pid after the pidfd was opened, so both mean the same process. */

@@ -35,9 +35,12 @@ export type ErrorCode = keyof typeof ERROR_CODES
 export interface ErrorFields {
   /** The error below this one. */
   readonly cause?: unknown
-  /** The rank the error is about. */
+  /**
+   * The rank the error is about, by its number in the world. On a communicator to another job the ranks of both jobs are numbered
+   * through for this, those first who spawned or listened.
+   */
   readonly rank?: number
-  /** The source that was asked for, or the sender. */
+  /** The source that was asked for, or the sender, by its number in the communicator. */
   readonly source?: number
   /** The tag that was asked for, or the message's. */
   readonly tag?: number
@@ -69,9 +72,12 @@ export class OnecopyError extends Error {
   /** What went wrong, in one stable word. */
   readonly code: ErrorCode
   // Only declared: a field that was not given is not there at all, or Node would print a dozen of them with every error.
-  /** The rank the error is about. */
+  /**
+   * The rank the error is about, by its number in the world. On a communicator to another job the ranks of both jobs are numbered
+   * through for this, those first who spawned or listened.
+   */
   declare readonly rank: number | undefined
-  /** The source that was asked for, or the sender. */
+  /** The source that was asked for, or the sender, by its number in the communicator. */
   declare readonly source: number | undefined
   /** The tag that was asked for, or the message's. */
   declare readonly tag: number | undefined

@@ -282,7 +282,7 @@ export const VERBS: Readonly<Record<string, Describe>> = {
 }
 
 export function operationOf(op: Operation): Record<string, string> {
-  return op instanceof Operation ? { operation: op.name } : {}
+  return op instanceof Operation ? { operation: op.label } : {}
 }
 
 /** The kind and length of what is combined, where the operation minds them. */

@@ -361,6 +361,11 @@ export function namespaceName(): string {
   }
 }
 
+/** What an error says in fields about who ended the job (-1: the launcher), and why. */
+export function abortFields(byRank: number, exitCode: number, reason: string): ErrorFields {
+  return byRank < 0 ? { exitCode, reason } : { rank: byRank, byRank, exitCode, reason }
+}
+
 /** What an abort is called, in the rank's error and in the launcher's line alike. */
 export function abortText(byRank: number, reason: string): string {
   return byRank < 0 ? `the job is being ended: ${reason}` : `rank ${byRank} aborted the job: ${reason}`

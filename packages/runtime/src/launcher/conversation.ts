@@ -1,6 +1,6 @@
 import type { ErrorCode, ErrorFields } from '@onecopy/transport'
 import type { Agreed, Asked, Extension, JobListener, PeerEnd, Waiting } from '../job-link.js'
-import { abortText, type LauncherMessage, type Question, type RankMessage } from './control-message.js'
+import { abortFields, abortText, type LauncherMessage, type Question, type RankMessage } from './control-message.js'
 
 export type MakeError = (code: ErrorCode, message: string, fields: ErrorFields) => Error
 
@@ -180,7 +180,11 @@ export class Conversation implements Extension {
 
   #aborted(byRank: number, exitCode: number, reason: string): void {
     this.failing = true
-    const error = this.#options.makeError('ERR_ABORTED', abortText(byRank, reason), { rank: byRank, exitCode })
+    const error = this.#options.makeError(
+      'ERR_ABORTED',
+      abortText(byRank, reason),
+      abortFields(byRank, exitCode, reason),
+    )
     this.#settle(null, (who) => who.reject(error))
     for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
     // The job's bridges end with it; on them its ranks have other numbers.

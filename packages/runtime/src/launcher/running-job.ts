@@ -6,7 +6,7 @@ import { AdoptedProcess } from './adopted-process.js'
 import { Agreements } from './agreements.js'
 import { allocatorVariables } from './allocator.js'
 import type { BridgeDesk, MemberEnd } from './bridge-desk.js'
-import { abortText, type LauncherMessage, type RankMessage } from './control-message.js'
+import { abortFields, abortText, type LauncherMessage, type RankMessage } from './control-message.js'
 import { Exchange, listRanks, startTimeoutText } from './exchange.js'
 import { type ChildHandle, Extensions, type Home } from './extensions.js'
 import type { JobResult } from './job-result.js'
@@ -388,7 +388,7 @@ export class RunningJob implements RankEvents, Home {
     if (this.#ending !== null) return
     const text = abortText(process.rank, reason)
     this.#say(`${text} (exit code ${exitCode})`)
-    const error = new OnecopyError('ERR_ABORTED', text, { rank: process.rank, exitCode })
+    const error = new OnecopyError('ERR_ABORTED', text, abortFields(process.rank, exitCode, reason))
     this.#end({ exitCode, signal: null, failedRank: process.rank, error })
     this.#quieten([process.rank])
     this.#broadcast({ type: 'aborted', byRank: process.rank, exitCode, reason })

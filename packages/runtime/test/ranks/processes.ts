@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { connect, type Intercommunicator, init, listen, OnecopyError, PROC_NULL, parent, ROOT } from 'onecopy'
+import {
+  connect,
+  type Intercommunicator,
+  init,
+  listen,
+  OnecopyError,
+  PROC_NULL,
+  parent,
+  ROOT,
+  UNDEFINED,
+} from 'onecopy'
 import { assertBytes, filledBytes } from '../support/payload.ts'
 
 const [scenario = '', ...words] = process.argv.slice(2)
@@ -154,6 +164,50 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
       assert.equal(await children.recv(0), 'got it')
       await world.send('the child has it', 0)
     }
+  },
+
+  async nothing() {
+    await (await parents()).comm.disconnect()
+  },
+
+  /** The processes of a job are known in the one that joins it and its children. */
+  async known() {
+    if (isChild) {
+      const { comm } = await parents()
+      assert.equal(comm.group.compare(world.group), 'ident')
+      const merged = await comm.merge(true)
+      assert.deepEqual(merged.group.translate([0, 1, 2, 3], world.group), [UNDEFINED, UNDEFINED, 0, 1])
+      const others = await merged.spawn(script, 1, { args: ['nothing'] })
+      assert.equal(others.group.compare(merged.group), 'ident')
+      await others.disconnect()
+      await comm.barrier()
+      if (world.rank === 0) await comm.disconnect()
+      else comm.free()
+      assert.equal(parent(), null)
+      return
+    }
+    const { comm } = await spawnHere(2, ['known'])
+    assert.equal(comm.group.compare(world.group), 'ident')
+    assert.equal(comm.remoteGroup.compare(world.group), 'unequal')
+    const merged = await comm.merge(false)
+    assert.deepEqual(merged.group.translate([0, 1, 2, 3], world.group), [0, 1, UNDEFINED, UNDEFINED])
+    assert.deepEqual(world.group.translate([1, 0], merged.group), [1, 0])
+    assert.equal(merged.group.difference(world.group).compare(comm.remoteGroup), 'ident')
+    assert.equal(merged.group.union(world.group).size, 4)
+    assert.throws(() => world.group.union(merged.group), TypeError)
+    const parentsOnly = await merged.createGroup(world.group)
+    assert.equal(parentsOnly?.size, 2)
+    // a third job, which both have spawned
+    const others = await merged.spawn(script, 1, { args: ['nothing'] })
+    assert.equal(others.group.compare(merged.group), 'ident')
+    await comm.barrier()
+    await others.disconnect()
+    await comm.disconnect()
+    await assert.rejects(Promise.resolve(comm.barrier()), {
+      code: 'ERR_CLOSED',
+      message: /disconnect\(\) has been called/,
+    })
+    if (world.rank === 0) console.log('all known')
   },
 
   async several() {
