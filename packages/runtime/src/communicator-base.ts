@@ -194,8 +194,13 @@ export abstract class CommunicatorBase {
    * Every matching message, one after the other: a server loop. Ends when every rank that could send has left; throws the
    * signal's reason when it fires.
    */
-  async *messages<T = unknown>(options: MessagesOptions = {}): AsyncGenerator<Message<T>, void, void> {
+  messages<T = unknown>(options: MessagesOptions = {}): AsyncGenerator<Message<T>, void, void> {
     const { source = ANY_SOURCE, tag = ANY_TAG } = options
+    this.base.checkReceive(source, tag)
+    return this.#messages(source, tag, options)
+  }
+
+  async *#messages<T>(source: number, tag: number, options: WaitOptions): AsyncGenerator<Message<T>, void, void> {
     for (;;) {
       let message: Message<T>
       try {
@@ -306,8 +311,15 @@ export abstract class CommunicatorBase {
     return this.job.statistics()
   }
 
-  /** Ends every rank of the job; the launcher exits with `code`. @see MPI 4.1, 9.3 */
+  /**
+   * Ends every rank of the job; the launcher exits with `code`.
+   * @param code 0 to 255, what a process can exit with
+   * @throws TypeError, RangeError for any other code, and then nothing has happened
+   * @see MPI 4.1, 9.3
+   */
   abort(code = 1, reason = `abort(${code})`): never {
+    if (!Number.isInteger(code)) throw new TypeError(`abort: the exit code must be an integer, got ${String(code)}`)
+    if (code < 0 || code > 255) throw new RangeError(`abort: the exit code must be 0 to 255, got ${code}`)
     this.job.abort(code, reason)
   }
 

@@ -1,6 +1,7 @@
 import type { OnecopyError } from '@onecopy/transport'
 import { checkDest, checkReceiveTag, checkRoot, checkSendTag, checkSource, checkView } from './arguments.js'
 import type { Arrival } from './arrival.js'
+import { overlaps } from './collectives/arrays.js'
 import { ANY_TAG, PROC_NULL } from './constants.js'
 import { arrayOver, VALUE } from './element-type.js'
 import { KnownArrays } from './known-arrays.js'
@@ -236,6 +237,12 @@ export class PointToPoint {
   ): RequestRecord {
     const { sendTag = 0, recvTag = ANY_TAG } = options
     checkView('view', view)
+    const isBoth = dest !== PROC_NULL && source !== PROC_NULL
+    if (isBoth && ArrayBuffer.isView(data) && overlaps(data, view)) {
+      throw new RangeError(
+        'sendrecvInto: data and view overlap: sendrecvReplace() sends and receives in the same memory',
+      )
+    }
     this.checkReceive(source, recvTag)
     const into = this.arrays.of(view).bytes
     options.signal?.throwIfAborted()

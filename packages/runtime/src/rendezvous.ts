@@ -134,7 +134,17 @@ export class Rendezvous {
     const incoming = new Incoming(request, link, type, (flags & FLAG_PARTS) !== 0, sendId, main, byteLength)
     copyRegion(arrival.region, 0, incoming.region, 0)
     const { remote } = link
-    if ((flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)) {
+    let isPullable = false
+    try {
+      isPullable =
+        (flags & FLAG_REGION) !== 0 && remote !== null && isReadable(remote, main) && remote.canRead(link.rank)
+    } catch (error) {
+      // single copy is required, and refused
+      this.finish(link, sendId, OUTCOME_DONE)
+      request.fail(error)
+      return
+    }
+    if (isPullable) {
       if ((flags & FLAG_WAITING) !== 0) this.offer(incoming)
       else incoming.looksLeft = looksBeforeReading(link.thresholds, byteLength, incoming.hasParts)
       if (incoming.looksLeft === 0) this.advance(incoming)
@@ -459,7 +469,7 @@ export class Rendezvous {
     const { link, main } = outgoing
     const remote = link.remote
     let outcome = OUTCOME_DONE
-    if (remote === null || !remote.canWrite(link.rank)) {
+    if (remote === null) {
       outcome = OUTCOME_REFUSED
     } else {
       const length = Math.min(remote.limits.segmentBytes, main.byteLength - outgoing.pushAt)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
@@ -6,7 +7,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bundledScript } from './support/bundle.js'
 import { CleanRoom } from './support/clean.js'
-import { PLAIN_UID, rankSource, runCommand } from './support/command.js'
+import { BIN, PLAIN_UID, rankSource, runCommand } from './support/command.js'
 import { requireUser, skipBecause } from './support/reliability.js'
 
 const behaviour = bundledScript('ranks/launcher-behaviour.ts')
@@ -232,6 +233,15 @@ describe('onecopy run', () => {
     })
   }
 
+  for (const transport of ['cma', 'pipe']) {
+    it(`lets ranks find packages behind links, after messages over ${transport}`, async () => {
+      const linked = bundledScript('ranks/linked-package.ts')
+      const folder = path.join(room.folder, 'linked')
+      const run = await runCommand(['run', '-n', '2', '--transport', transport, linked, folder], { env: room.env })
+      assert.equal(run.stdout, 'right\nright\n', run.stderr)
+    })
+  }
+
   it('runs .cjs and .mjs scripts as what they are', async () => {
     fs.writeFileSync(path.join(room.folder, 'a.cjs'), 'console.log(require.main === module, typeof require)')
     fs.writeFileSync(path.join(room.folder, 'b.mjs'), 'console.log(import.meta.url.length > 0, typeof require)')
@@ -259,6 +269,7 @@ describe('onecopy with wrong arguments', () => {
     ['too many ranks in all', ['run', '-n', '1000', behaviour, ':', '-n', '25', behaviour], /1025 ranks are more/],
     ['an unknown option', ['run', '-n', '2', '--fast', behaviour], /unknown option '--fast'/],
     ['an unknown transport', ['run', '-n', '2', '--transport', 'tcp', behaviour], /no transport 'tcp': choose from/],
+    ['no transport', ['run', '-n', '2', '--transport', '', behaviour], /no transport in ''/],
     ['a transport named twice', ['run', '-n', '2', '--transport', 'pipe,pipe', behaviour], /named twice/],
     ['a timeout of nothing', ['run', '-n', '2', '--timeout', '0', behaviour], /number of seconds above 0/],
     [
@@ -280,6 +291,27 @@ describe('onecopy with wrong arguments', () => {
       assert.equal(run.stdout, '')
     })
   }
+
+  for (const [name, value, wanted] of [
+    ['ONECOPY_CMA', 'never', /ONECOPY_CMA must be on or off or no-write or require, not 'never'/],
+    ['ONECOPY_FFI', 'deno', /ONECOPY_FFI must be koffi or ffi-napi or none, not 'deno'/],
+    ['ONECOPY_LOG', 'loud', /ONECOPY_LOG must be .*debug.*, not 'loud'/],
+    ['ONECOPY_CHECK', 'yes', /ONECOPY_CHECK must be 0 or 1, not 'yes'/],
+    ['ONECOPY_TRANSPORT', 'tcp', /no transport 'tcp'/],
+  ] as const) {
+    it(`in the environment says so: ${name}=${value}`, async () => {
+      const run = await runCommand(['run', '-n', '2', behaviour], { env: { ...room.env, [name]: value } })
+      assert.match(run.stderr, wanted)
+      assert.match(run.stderr, /^onecopy: [^\n]+\n$/)
+      assert.equal(run.exitCode, 2)
+    })
+  }
+
+  it('prints help to a reader who leaves', async () => {
+    const command = `{ "${process.execPath}" "${BIN}" run --help; echo "code $?" >&2; } | true`
+    const { stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
+    assert.equal(stderr, 'code 0\n')
+  })
 
   it('has help for everything', async () => {
     for (const args of [[], ['--help'], ['help', 'run'], ['run', '--help'], ['doctor', '--help']]) {

@@ -55,6 +55,18 @@ describe(`ranks that end while others wait (seed ${seed})`, () => {
     assert.equal(run.exitCode, 9)
   })
 
+  it('lets ranks go on that single copy is refused to, where it is required', async function () {
+    if (!canFilter) skipBecause(this, 'system call filters need Linux on x64 or arm64')
+    const rules = (['process_vm_readv', 'process_vm_writev'] as const).map((call) => ({
+      call,
+      answer: 'EPERM' as const,
+    }))
+    const env = { ...held.room.env, ...filterEnvironment({ rules }), ONECOPY_CMA: 'require', ONECOPY_TRANSPORT: 'cma' }
+    const run = await runCommand(['run', '-n', '2', lastWords, 'required'], { env })
+    assert.equal(run.exitCode, 0, run.stderr)
+    assert.deepEqual(run.stdout.trim().split('\n').sort(), ['told ERR_CMA_DENIED', 'told ERR_CMA_DENIED', 'told short'])
+  })
+
   it('does not take the death of a sender for a refusal of single copy', async () => {
     for (let time = 0; time < 3; time++) {
       const args = ['run', '-n', '2', '--on-failure', 'continue', lastWords, 'send']

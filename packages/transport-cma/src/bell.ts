@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs'
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { OnecopyError } from '@onecopy/transport'
 import { EEXIST, errnoName, systemFields } from './errno.js'
@@ -34,6 +34,12 @@ export function openOwnBell(libc: Libc, path: string): number {
 }
 
 /**
+ * How a FIFO is asked about. Without it, Node remembers that the last thing asked about was a FIFO, and from then on leaves links in the
+ * paths of modules unresolved (Node 20, `realpathSync`).
+ */
+const BIGINT = { bigint: true } as const
+
+/**
  * Opens a bell without blocking and checks what was opened, since a path can mean something else a moment later.
  * @throws the system's error when it is not there or cannot be opened now (ENXIO: to write, and its rank has gone).
  * @throws OnecopyError ERR_AUTH when it is not a FIFO of this user's alone.
@@ -44,22 +50,23 @@ export function openBell(path: string, access: number): number {
     descriptor = openSync(path, access | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   } catch (error) {
     // A link (ELOOP), a folder (EISDIR) or another user's FIFO (EACCES) is not even opened.
-    const status = lstatSync(path, { throwIfNoEntry: false })
+    const status = lstatSync(path, { ...BIGINT, throwIfNoEntry: false })
     const complaint = status === undefined ? null : complaintAbout(status)
     if (complaint !== null) throw notOurs(path, complaint, error)
     throw error
   }
-  const complaint = complaintAbout(fstatSync(descriptor))
+  const complaint = complaintAbout(fstatSync(descriptor, BIGINT))
   if (complaint === null) return descriptor
   closeSync(descriptor)
   throw notOurs(path, complaint)
 }
 
 /** Why what lies at a bell's path is no bell of this user's, in words, or null. */
-function complaintAbout(status: Stats): string | null {
+function complaintAbout(status: BigIntStats): string | null {
+  const [uid, mode] = [Number(status.uid), Number(status.mode)]
   if (!status.isFIFO()) return 'is not a FIFO'
-  if (status.uid !== process.geteuid?.()) return `belongs to user ${status.uid}`
-  if ((status.mode & 0o077) !== 0) return `is open to others (mode ${(status.mode & 0o7777).toString(8)})`
+  if (uid !== process.geteuid?.()) return `belongs to user ${uid}`
+  if ((mode & 0o077) !== 0) return `is open to others (mode ${(mode & 0o7777).toString(8)})`
   return null
 }
 

@@ -74,6 +74,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     const process = this.#contact(peer)
     if (process === null) return false
     if (process.canRead === 'unknown') this.#proveRead(process)
+    else if (process.canRead === 'refused') this.#checkRequired(process, READV, process.readRefusal)
     return process.canRead === 'granted'
   }
 
@@ -81,6 +82,7 @@ export class CmaRemoteMemory implements RemoteMemory {
     const process = this.#contact(peer)
     if (process === null) return false
     if (process.canWrite === 'unknown') this.#proveWrite(process)
+    else if (process.canWrite === 'refused') this.#checkRequired(process, WRITEV, process.writeRefusal)
     return process.canWrite === 'granted'
   }
 
@@ -383,20 +385,29 @@ export class CmaRemoteMemory implements RemoteMemory {
     }
     // a process that has ended, or is about to, refuses nothing
     if (errno === ESRCH && process.isNear) return
-    const { mode, rank, notice } = this.#parts
-    const verb = syscall === READV ? 'read' : 'write to'
-    const message = `rank ${rank} may not ${verb} rank ${process.rank}: ${reason}`
-    if (mode === 'require') {
-      throw new OnecopyError('ERR_CMA_DENIED', `single copy is required (ONECOPY_CMA=require), but ${message}`, {
-        rank: process.rank,
-        syscall,
-        ...errnoField(errno),
-      })
-    }
-    notice(
+    this.#checkRequired(process, syscall, refusal)
+    const message = this.#refusalText(process, syscall, reason)
+    this.#parts.notice(
       'cma-refused',
       `single copy is off where it is refused: ${message}. Messages go through shared memory instead`,
     )
+  }
+
+  /** @throws OnecopyError ERR_CMA_DENIED, as often as it is asked, where the user cannot do without. */
+  #checkRequired(process: PeerProcess, syscall: string, refusal: Refusal | null): void {
+    if (this.#parts.mode !== 'require' || refusal === null) return
+    const { reason, errno } = refusal
+    if (errno === ESRCH && process.isNear) return
+    const message = this.#refusalText(process, syscall, reason)
+    throw new OnecopyError('ERR_CMA_DENIED', `single copy is required (ONECOPY_CMA=require), but ${message}`, {
+      rank: process.rank,
+      syscall,
+      ...errnoField(errno),
+    })
+  }
+
+  #refusalText(process: PeerProcess, syscall: string, reason: string): string {
+    return `rank ${this.#parts.rank} may not ${syscall === READV ? 'read' : 'write to'} rank ${process.rank}: ${reason}`
   }
 
   #failed(rank: number, syscall: string, errno: number | null, bytesDone: number, what: string): OnecopyError {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { accessSync, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
+import { accessSync, type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OnecopyError } from '@onecopy/transport'
@@ -67,10 +67,16 @@ export function whyNotPrivate(directory: string): string | null {
   }
 }
 
+/**
+ * How a FIFO is asked about. Without it, Node remembers that the last thing asked about was a FIFO, and from then on leaves links in the
+ * paths of modules unresolved (Node 20, `realpathSync`).
+ */
+const BIGINT = { bigint: true } as const
+
 /** Why the FIFO at `path` cannot be used, in words, or null when it is there, a FIFO, and ours alone. */
 export function whyNotOurs(path: string): string | null {
   try {
-    return complaintAbout(path, lstatSync(path))
+    return complaintAbout(path, lstatSync(path, BIGINT))
   } catch (error) {
     return reasonOf(error)
   }
@@ -83,15 +89,16 @@ export function whyNotOurs(path: string): string | null {
  */
 export function openFifo(path: string, access: number): number {
   const descriptor = openSync(path, access | constants.O_NONBLOCK | constants.O_NOFOLLOW)
-  const complaint = complaintAbout(path, fstatSync(descriptor))
+  const complaint = complaintAbout(path, fstatSync(descriptor, BIGINT))
   if (complaint === null) return descriptor
   closeSync(descriptor)
   throw new OnecopyError('ERR_AUTH', `${complaint}: somebody has replaced it`)
 }
 
-function complaintAbout(path: string, status: { isFIFO(): boolean; uid: number; mode: number }): string | null {
+function complaintAbout(path: string, status: BigIntStats): string | null {
+  const [uid, mode] = [Number(status.uid), Number(status.mode)]
   if (!status.isFIFO()) return `${path} is not a FIFO`
-  if (status.uid !== process.geteuid?.()) return `${path} belongs to user ${status.uid}`
-  if ((status.mode & 0o077) !== 0) return `${path} is open to others (mode ${(status.mode & 0o7777).toString(8)})`
+  if (uid !== process.geteuid?.()) return `${path} belongs to user ${uid}`
+  if ((mode & 0o077) !== 0) return `${path} is open to others (mode ${(mode & 0o7777).toString(8)})`
   return null
 }

@@ -9,7 +9,7 @@ export const ERROR_CODES = {
   ERR_MISMATCH:
     'Ranks called different collectives, or with arguments that do not go together (found by `--check`); the message names both calls.',
   ERR_COLLECTIVE: 'Another rank failed in this collective; `rank` is its number.',
-  ERR_CANCELLED: 'The request was cancelled, or its AbortSignal fired, before it matched.',
+  ERR_CANCELLED: 'The request was cancelled before it matched. (An AbortSignal that fires gives its own reason.)',
   ERR_BUFFER_GONE: 'Memory that was named in a message can no longer be reached: transferred, detached or unmapped.',
   ERR_TIMEOUT: 'A call did not complete within the time given.',
   ERR_PROC_FAILED: 'The other rank is dead or has left the job.',

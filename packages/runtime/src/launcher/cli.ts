@@ -56,6 +56,14 @@ export async function main(words: readonly string[]): Promise<number> {
   }
 }
 
+/** Whoever reads the help may stop reading it: `onecopy --help | head -3`. */
+function writeQuietly(text: string): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  process.stdout.write(text)
+}
+
 function buildProgram(others: readonly Program[], setExitCode: (code: number) => void): Commander.Command {
   const program = new Command('onecopy')
     .description('Message passing between Node.js processes, MPI style: one copy per message.')
@@ -64,7 +72,10 @@ function buildProgram(others: readonly Program[], setExitCode: (code: number) =>
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', GENERAL_HELP)
     .enablePositionalOptions()
-    .configureOutput({ outputError: (text, write) => write(`onecopy: ${oneLine(text)} (onecopy --help shows how)\n`) })
+    .configureOutput({
+      writeOut: writeQuietly,
+      outputError: (text, write) => write(`onecopy: ${oneLine(text)} (onecopy --help shows how)\n`),
+    })
     .exitOverride()
   // Without a command: the help, as an answer and not as an error, unless something was asked for.
   program.action(() => program.outputHelp())
@@ -83,7 +94,7 @@ function buildProgram(others: readonly Program[], setExitCode: (code: number) =>
     .option('--timeout <seconds>', 'end the job after this time, with exit code 124', parseSeconds)
     .option('--start-timeout <seconds>', 'how long ranks wait for the others to call init()', parseSeconds)
     .option('--check', 'compare what the ranks call: an error names both calls where collectives do not match')
-    .option('--stats', 'print what each rank has sent and received, at the end')
+    .option('--stats', 'print what each rank has received, at the end')
     .addOption(
       new Option('--on-failure <what>', 'when a rank fails: end the job, or tell the others and go on').choices([
         'abort',

@@ -57,7 +57,7 @@ export interface LaunchOptions extends Partial<Program> {
   readonly timeout?: number
   /** Seconds that ranks which called init() wait for the others. Default: 30. */
   readonly startTimeout?: number
-  /** Prints a table of what each rank has sent and received, on stderr, at the end. Default: false. */
+  /** Prints a table of what each rank has received, on stderr, at the end. Default: false. */
   readonly stats?: boolean
   /**
    * Compares, before each collective, what the ranks call: where it does not match they fail with ERR_MISMATCH, which names
@@ -116,17 +116,19 @@ export interface JobOptions {
  * @throws LaunchArgumentError on the first mistake, naming the cure.
  */
 export function completeOptions(options: LaunchOptions): JobOptions {
+  if (typeof options !== 'object' || options === null) throw new LaunchArgumentError('no options: give size and script')
   const cwd = path.resolve(options.cwd ?? process.cwd())
   const env = { ...(options.env ?? process.env), ...chosenVariables(options) }
+  checkVariables(env)
   const programs = completePrograms(options, cwd)
   const size = programs.reduce((sum, program) => sum + program.size, 0)
   checkSize(size)
   const chosen = options.transport ?? env.ONECOPY_TRANSPORT
-  const transportsChosen = chosen !== undefined && chosen !== ''
+  const transportsChosen = options.transport !== undefined || (chosen !== undefined && chosen !== '')
   return {
     size,
     programs,
-    transports: transportsChosen ? chosenTransports(chosen) : transportNames(),
+    transports: transportsChosen ? chosenTransports(chosen as string) : transportNames(),
     transportsChosen,
     bindToCores: oneOf('bind', options.bind ?? 'none', ['none', 'core']) === 'core',
     label: options.label === true,
@@ -162,6 +164,7 @@ export function completePrograms(options: LaunchOptions, cwd: string): Required<
       throw new LaunchArgumentError(sizeText(size))
     }
     if (typeof script !== 'string' || script === '') throw new LaunchArgumentError('no script: name the file to run')
+    if (args !== undefined && !Array.isArray(args)) throw new LaunchArgumentError('args must be an array of words')
     const file = path.resolve(cwd, script)
     if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
       throw new LaunchArgumentError(`no such script: ${file}`)
@@ -191,6 +194,18 @@ function chosenVariables({ ffi, log }: LaunchOptions): NodeJS.ProcessEnv {
   }
 }
 
+/** Variables that are one of a few words, or not set: a mistake would be one in every rank. */
+function checkVariables(env: NodeJS.ProcessEnv): void {
+  for (const [name, values] of Object.entries(VARIABLES)) oneOf(name, env[name] || undefined, [undefined, ...values])
+}
+
+const VARIABLES: Readonly<Record<string, readonly string[]>> = {
+  ONECOPY_FFI: FFI_CHOICES,
+  ONECOPY_LOG: LOG_LEVELS,
+  ONECOPY_CMA: ['on', 'off', 'no-write', 'require'],
+  ONECOPY_CHECK: ['0', '1'],
+}
+
 function chosenTransports(chosen: string | readonly string[]): string[] {
   try {
     return parseTransports(typeof chosen === 'string' ? chosen : chosen.join(','))
@@ -199,9 +214,10 @@ function chosenTransports(chosen: string | readonly string[]): string[] {
   }
 }
 
-function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
+function oneOf<T extends string | undefined>(name: string, value: T, values: readonly T[]): T {
   if (!values.includes(value)) {
-    throw new LaunchArgumentError(`${name} must be ${values.join(' or ')}, not '${String(value)}'`)
+    const known = values.filter((each) => each !== undefined).join(' or ')
+    throw new LaunchArgumentError(`${name} must be ${known}, not '${String(value)}'`)
   }
   return value
 }

@@ -1,12 +1,21 @@
 // Rank 1 ends while rank 0 waits for it, and rank 0 prints what it learns:
 //
 //     abort    by abort(), with a code and a reason
+//     required goes on, after rank 0 could not send what single copy is required for and refused
 //     send     killed right behind the announcement of a long message
 import { init, type OnecopyError } from 'onecopy'
 
 const world = await init()
 const [, , how] = process.argv
-if (world.rank === 0) {
+if (how === 'required' && world.rank === 0) {
+  for (let time = 0; time < 2; time++) {
+    const code = await Promise.resolve(world.send(new Uint8Array(2 ** 22), 1)).catch(({ code }: OnecopyError) => code)
+    console.log(`told ${code}`)
+  }
+  await world.send('short', 1)
+} else if (how === 'required') {
+  console.log(`told ${await world.recv()}`)
+} else if (world.rank === 0) {
   try {
     await world.recvInto(new Float64Array(200_000), 1)
     console.log('received')

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { until } from './clean.js'
 
-const BIN = fileURLToPath(new URL('../../bin/onecopy.mjs', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../bin/onecopy.mjs', import.meta.url))
 
 /** A user without any rights (RELIABILITY: as root hardly a permission fault shows). */
 export const PLAIN_UID = 61000

@@ -43,7 +43,10 @@ export function loadLibc(choice: string | undefined = process.env.ONECOPY_FFI): 
       failures.push(`${name}: ${firstLine(error)}`)
     }
   }
-  return none(`no FFI package works: ${failures.join('; ')}. Install koffi`)
+  // Node's own words
+  const areOff = failures.some((failure) => failure.includes('loading addons is disabled'))
+  const cure = areOff ? 'run node without --no-addons' : 'install koffi'
+  return none(`no FFI package works: ${failures.join('; ')}; ${cure}`)
 }
 
 function none(reason: string): LibcChoice {
@@ -52,5 +55,5 @@ function none(reason: string): LibcChoice {
 
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
-  return text.split('\n', 1)[0] ?? ''
+  return (text.split('\n', 1)[0] ?? '').replace(/\.+$/, '')
 }
