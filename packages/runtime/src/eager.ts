@@ -18,7 +18,7 @@ import {
 } from './envelope.js'
 import type { Outbox } from './outbox.js'
 import type { EagerInflow, PeerLink } from './peer-link.js'
-import { CREDIT_BYTES, EAGER_OVERHEAD_BYTES, EAGER_WINDOW_BYTES, isEager } from './protocol.js'
+import { CREDIT_BYTES, EAGER_OVERHEAD_BYTES, EAGER_WINDOW_BYTES, isEager, mattersRemote } from './protocol.js'
 import { INTO, type RequestRecord } from './request.js'
 
 /** Short messages: envelope and bytes leave at once, in one frame or in a row of them. Done when copied. */
@@ -53,7 +53,9 @@ export class EagerProtocol {
   /** Whether {@link send} may be used for a message of this length now. */
   accepts(link: PeerLink, byteLength: number): boolean {
     const { remote, thresholds } = link
-    return isEager(thresholds, byteLength, link.eagerOutstanding, remote?.canRead(link.rank) === true)
+    // asked only where it matters: where single copy is required, asking may be an error
+    const hasRemote = remote !== null && mattersRemote(thresholds, byteLength) && remote.canRead(link.rank)
+    return isEager(thresholds, byteLength, link.eagerOutstanding, hasRemote)
   }
 
   /**

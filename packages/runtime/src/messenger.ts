@@ -219,9 +219,17 @@ export class Messenger implements FrameReceiver {
       return
     }
     const link = this.link(dest)
+    let isEager = false
+    try {
+      isEager = parts.length === 0 && this.eager.accepts(link, bytes.byteLength)
+    } catch (error) {
+      // single copy is required, and refused
+      request.fail(error)
+      return
+    }
     if (link.ended !== null) {
       request.fail(link.ended)
-    } else if (parts.length > 0 || !this.eager.accepts(link, bytes.byteLength)) {
+    } else if (!isEager) {
       this.rendezvous.announce(link, context, tag, type, bytes, parts, request, waiting)
     } else if (sendMode === SYNCHRONOUS) {
       const outgoing = new Outgoing(request, link, context, bytes, [])

@@ -105,6 +105,11 @@ export function isEager(
   return byteLength <= longest && outstandingBytes + byteLength + EAGER_OVERHEAD_BYTES <= EAGER_WINDOW_BYTES
 }
 
+/** Whether the eager way ends somewhere else for a message of this length if the two reach each other's memory. */
+export function mattersRemote(thresholds: Thresholds, byteLength: number): boolean {
+  return byteLength > thresholds.eagerBytesMaxRemote
+}
+
 /** Whether this memory may be named to the peer. */
 export function isExposable(remote: RemoteMemory | null, view: Uint8Array): remote is RemoteMemory {
   return remote !== null && view.byteLength >= remote.limits.exposeBytesMin && isReadable(remote, view)
