@@ -112,8 +112,13 @@ export function pullsBroadcast(byteLength: number, size: number): boolean {
   return size > 2 && byteLength <= PULL_BYTES_MAX
 }
 
-/** Up to 64 KiB the three meetings cost as much as they save (4 ranks on 2 cores, 64 KiB: 78 us by messages, pulled 82; 112 KiB: 219, 135). */
-const PULL_ALLREDUCE_BYTES_MIN = 64 * 1024 + 1
+/**
+ * Below, the three meetings cost more than they save (4 ranks on 2 cores, 48 KiB: 66 to 110 us by messages, pulled 72 to 90; 64 KiB: 64 to
+ * 125, 73 to 80; 112 KiB: 219, 135).
+ */
+const PULL_ALLREDUCE_BYTES_MIN = 64 * 1024
+/** Two ranks with a core each meet sooner by messages (64 KiB: 14.5 us, pulled 18; 96 KiB: 30, 26). */
+const PULL_ALLREDUCE_OF_TWO_BYTES_MIN = 64 * 1024 + 1
 /** To a root, where one could combine all (4 ranks on 2 cores, 64 KiB: 32 us by messages, pulled 67; 1 MiB: 455, 417). */
 const PULL_REDUCE_BYTES_MIN = 512 * 1024
 
@@ -123,7 +128,8 @@ const PULL_REDUCE_BYTES_MIN = 512 * 1024
  */
 export function pullsReduction(byteLength: number, size: number, isRooted: boolean): boolean {
   if (byteLength > size * PULL_BYTES_MAX || (isRooted && size === 2)) return false
-  return byteLength >= (isRooted ? PULL_REDUCE_BYTES_MIN : PULL_ALLREDUCE_BYTES_MIN)
+  if (isRooted) return byteLength >= PULL_REDUCE_BYTES_MIN
+  return byteLength >= (size === 2 ? PULL_ALLREDUCE_OF_TWO_BYTES_MIN : PULL_ALLREDUCE_BYTES_MIN)
 }
 
 /** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */
