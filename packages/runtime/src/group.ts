@@ -109,7 +109,8 @@ export class Group {
     if (other.size !== this.size) return UNEQUAL
     const theirs = this.#membersOf(other)
     if (this.members.every((member, rank) => member === theirs[rank])) return IDENT
-    return this.members.every((member) => theirs.includes(member)) ? SIMILAR : UNEQUAL
+    const known = new Set(theirs)
+    return this.members.every((member) => known.has(member)) ? SIMILAR : UNEQUAL
   }
 
   /** @internal The numbers that the group's processes have in `universe`; {@link STRANGER} for those that it does not know. */

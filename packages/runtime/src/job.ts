@@ -7,6 +7,7 @@ import { ContextTable } from './context-table.js'
 import type { Universe } from './group.js'
 import { JobGroup } from './job-group.js'
 import type { JobLink } from './job-link.js'
+import { namespaceName } from './launcher/control-message.js'
 import { Messenger } from './messenger.js'
 import { outsideWord } from './outside-word.js'
 import { PeerLink } from './peer-link.js'
@@ -64,7 +65,7 @@ export class Job implements Universe {
         step = opening.next(given)
       }
       // the directory is this job's alone, and a process without has a job to itself
-      const name = link.directory || `process ${process.pid}`
+      const name = link.directory || `process ${process.pid} of ${namespaceName()}`
       const identities = Array.from({ length: link.size }, (_, rank) => `${name} ${rank}`)
       return new Job(link, step.value, new JobGroup(), identities)
     } catch (error) {

@@ -219,6 +219,10 @@ export class Messenger implements FrameReceiver {
       return
     }
     const link = this.link(dest)
+    if (link.ended !== null) {
+      request.fail(link.ended)
+      return
+    }
     let isEager = false
     try {
       isEager = parts.length === 0 && this.eager.accepts(link, bytes.byteLength)
@@ -227,9 +231,7 @@ export class Messenger implements FrameReceiver {
       request.fail(error)
       return
     }
-    if (link.ended !== null) {
-      request.fail(link.ended)
-    } else if (!isEager) {
+    if (!isEager) {
       this.rendezvous.announce(link, context, tag, type, bytes, parts, request, waiting)
     } else if (sendMode === SYNCHRONOUS) {
       const outgoing = new Outgoing(request, link, context, bytes, [])

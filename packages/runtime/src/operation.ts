@@ -35,11 +35,6 @@ export abstract class Operation {
   readonly commutative: boolean
   /** Whether typed arrays are combined element by element, so that an array may be cut anywhere between items. */
   readonly elementwise: boolean
-  /** @internal What tells it from another one, on every rank alike: what has no name is told by its text. */
-  get label(): string {
-    return this.name
-  }
-
   /** @internal Whether combining runs no code of the user's, which might throw, keep what it is given, or call a collective itself. */
   abstract readonly isBuiltIn: boolean
   /** Array elements that belong together: 2 for MAXLOC and MINLOC ([value, index] interleaved), else 1. */
@@ -117,6 +112,11 @@ export abstract class Operation {
     return null
   }
 
+  /** @internal What tells it from another one, on every rank alike: what has no name is told by its text. */
+  get label(): string {
+    return this.name
+  }
+
   /** @internal Whether two ranks' values may be combined at all; what differs, in words, or null. */
   abstract mismatch(mine: unknown, theirs: unknown): string | null
 }
@@ -188,6 +188,7 @@ class BuiltInOperation extends Operation {
 
   override workspaceFor(array: TypedArray, parts: number): Workspace | null {
     const { byteLength } = array
+    if (parts < 2) return null
     if (byteLength > WORKSPACE_PART_BYTES || !combinesInVectors(byteLength, array.BYTES_PER_ELEMENT)) return null
     const type = itemTypeOf(array)
     let workspace = this.#workspaces[type]
@@ -196,7 +197,7 @@ class BuiltInOperation extends Operation {
       workspace = accumulator === null ? null : new Workspace(accumulator)
       this.#workspaces[type] = workspace
     }
-    return workspace !== null && parts > 1 && parts <= workspace.accumulator.partsMax ? workspace : null
+    return workspace !== null && parts <= workspace.accumulator.partsMax ? workspace : null
   }
 
   override mismatch(mine: unknown, theirs: unknown): string | null {

@@ -375,7 +375,6 @@ export class CmaRemoteMemory implements RemoteMemory {
 
   /** Remembers that this direction is refused for this peer, and tells the user once per job. */
   #refuse(process: PeerProcess, syscall: string, refusal: Refusal): void {
-    const { reason, errno } = refusal
     if (syscall === READV) {
       process.canRead = 'refused'
       process.readRefusal = refusal
@@ -383,10 +382,9 @@ export class CmaRemoteMemory implements RemoteMemory {
       process.canWrite = 'refused'
       process.writeRefusal = refusal
     }
-    // a process that has ended, or is about to, refuses nothing
-    if (errno === ESRCH && process.isNear) return
+    if (hasEnded(process, refusal)) return
     this.#checkRequired(process, syscall, refusal)
-    const message = this.#refusalText(process, syscall, reason)
+    const message = this.#refusalText(process, syscall, refusal.reason)
     this.#parts.notice(
       'cma-refused',
       `single copy is off where it is refused: ${message}. Messages go through shared memory instead`,
@@ -395,9 +393,8 @@ export class CmaRemoteMemory implements RemoteMemory {
 
   /** @throws OnecopyError ERR_CMA_DENIED, as often as it is asked, where the user cannot do without. */
   #checkRequired(process: PeerProcess, syscall: string, refusal: Refusal | null): void {
-    if (this.#parts.mode !== 'require' || refusal === null) return
+    if (this.#parts.mode !== 'require' || refusal === null || hasEnded(process, refusal)) return
     const { reason, errno } = refusal
-    if (errno === ESRCH && process.isNear) return
     const message = this.#refusalText(process, syscall, reason)
     throw new OnecopyError('ERR_CMA_DENIED', `single copy is required (ONECOPY_CMA=require), but ${message}`, {
       rank: process.rank,
@@ -427,6 +424,11 @@ export class CmaRemoteMemory implements RemoteMemory {
       },
     )
   }
+}
+
+/** Whether it is no refusal: a process that has ended, or is about to, is not there. */
+function hasEnded(process: PeerProcess, { errno }: Refusal): boolean {
+  return errno === ESRCH && process.isNear
 }
 
 /** What an answer that is no success means. */

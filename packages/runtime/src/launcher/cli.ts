@@ -56,12 +56,13 @@ export async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-/** Whoever reads the help may stop reading it: `onecopy --help | head -3`. */
+/** Whoever reads the help, which comes in several pieces, may stop reading it: `onecopy --help | head -3`. */
 function writeQuietly(text: string): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
-  process.stdout.write(text)
+  process.stdout.off('error', ignoreClosedPipe).on('error', ignoreClosedPipe).write(text)
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 function buildProgram(others: readonly Program[], setExitCode: (code: number) => void): Commander.Command {

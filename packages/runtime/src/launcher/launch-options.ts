@@ -123,13 +123,12 @@ export function completeOptions(options: LaunchOptions): JobOptions {
   const programs = completePrograms(options, cwd)
   const size = programs.reduce((sum, program) => sum + program.size, 0)
   checkSize(size)
-  const chosen = options.transport ?? env.ONECOPY_TRANSPORT
-  const transportsChosen = options.transport !== undefined || (chosen !== undefined && chosen !== '')
+  const chosen = options.transport ?? (env.ONECOPY_TRANSPORT || undefined)
   return {
     size,
     programs,
-    transports: transportsChosen ? chosenTransports(chosen as string) : transportNames(),
-    transportsChosen,
+    transports: chosen === undefined ? transportNames() : chosenTransports(chosen),
+    transportsChosen: chosen !== undefined,
     bindToCores: oneOf('bind', options.bind ?? 'none', ['none', 'core']) === 'core',
     label: options.label === true,
     timeoutMs: options.timeout === undefined ? null : seconds('timeout', options.timeout),
@@ -196,7 +195,10 @@ function chosenVariables({ ffi, log }: LaunchOptions): NodeJS.ProcessEnv {
 
 /** Variables that are one of a few words, or not set: a mistake would be one in every rank. */
 function checkVariables(env: NodeJS.ProcessEnv): void {
-  for (const [name, values] of Object.entries(VARIABLES)) oneOf(name, env[name] || undefined, [undefined, ...values])
+  for (const [name, values] of Object.entries(VARIABLES)) {
+    const value = env[name]
+    if (value) oneOf(name, value, values)
+  }
 }
 
 const VARIABLES: Readonly<Record<string, readonly string[]>> = {
@@ -214,10 +216,9 @@ function chosenTransports(chosen: string | readonly string[]): string[] {
   }
 }
 
-function oneOf<T extends string | undefined>(name: string, value: T, values: readonly T[]): T {
+function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
   if (!values.includes(value)) {
-    const known = values.filter((each) => each !== undefined).join(' or ')
-    throw new LaunchArgumentError(`${name} must be ${known}, not '${String(value)}'`)
+    throw new LaunchArgumentError(`${name} must be ${values.join(' or ')}, not '${String(value)}'`)
   }
   return value
 }
