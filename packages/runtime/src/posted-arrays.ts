@@ -15,14 +15,19 @@ export class PostedArrays {
     this.#byteLength = byteLength
   }
 
+  /** Which of the places that serve again and again posting `number` lies in. */
+  placeOf(number: number): number {
+    return number & (this.#postings.board.slotsFor(this.#byteLength) - 1)
+  }
+
   /** Good until the number is done. */
   of(source: number, number: number): TypedArray {
     const { board, channel } = this.#postings
-    const index = source * board.slots + (number & (board.slots - 1))
+    const index = source * board.slots + this.placeOf(number)
     let array = this.#arrays[index]
     if (array === undefined) {
       const { buffer, byteOffset } = board.bytes
-      const at = byteOffset + channel.offsetOf(source, number)
+      const at = byteOffset + channel.offsetOf(source, number, this.#byteLength)
       array = arrayOver(this.#elementType, buffer as ArrayBuffer, this.#byteLength, at) as TypedArray
       this.#arrays[index] = array
     }

@@ -46,7 +46,10 @@ export interface PostedPlan<T> {
   readonly byteLengths: readonly number[]
   /** Called when all of them are there and fit: takes what is in them. */
   readonly take: (number: number) => T
-  /** What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies. */
+  /**
+   * What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies; or
+   * when what is posted is worked on in stages.
+   */
   readonly pull?: (pulls: Pulls) => Schedule<T>
   /** Nothing but the caller's memory is needed to pull, nor by messages where those go in one step. */
   readonly isLight?: boolean
@@ -79,6 +82,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** The names of the memory that others read where it lies; null when it posts something else. */
   private readonly names: Names | null
   private readonly pull: ((pulls: Pulls) => Schedule<T>) | null
+  /** It expects names of memory, not the postings themselves. */
+  private readonly expectsNames: boolean
   private readonly pulls: Pulls | null
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
@@ -108,6 +113,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.names = Array.isArray(own) ? namesOf(postings.remote, plan.type, own) : null
     this.own = this.names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.pull = plan.pull ?? null
+    this.expectsNames = this.pull !== null && !(own instanceof Uint8Array)
     this.pulls = this.pull === null ? null : new Pulls(exchange, postings)
     this.isLight = plan.isLight === true
     this.beginsByMessages = plan.beginsByMessages === true
@@ -154,7 +160,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   get isDue(): boolean {
     const { channel } = this.postings
-    if (!this.isPosted) return this.postings.hasRoom(this.number)
+    if (!this.isPosted) return this.postings.hasRoom(this.number, this.postedLength)
     for (let i = this.found; i < this.sources.length; i++) {
       if (!channel.has(this.sources[i]!, this.number)) return false
     }
@@ -233,12 +239,17 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   private post(): boolean {
     const own = this.own
-    if (!this.postings.hasRoom(this.number)) return false
+    if (!this.postings.hasRoom(this.number, this.postedLength)) return false
     if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
     else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
     else this.postings.post(this.number, this.type, own as Uint8Array)
     this.isPosted = true
     return true
+  }
+
+  /** Names and words are always short. */
+  private get postedLength(): number {
+    return this.isByMessages ? 0 : (this.own as Uint8Array).length
   }
 
   private isHopeless(source: number): boolean {
@@ -278,7 +289,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const byteLength = isNamed
       ? namedLength(this.postings, source, this.number)
       : channel.byteLengthOf(source, this.number)
-    if (byteLength !== expected || isNamed !== (this.pull !== null))
+    if (byteLength !== expected || isNamed !== this.expectsNames)
       throw lengthError(this.collective, source, byteLength, expected)
   }
 

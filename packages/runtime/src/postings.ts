@@ -23,7 +23,10 @@ export class Postings {
   /** This rank reads nothing up to here any more, and some of what is above. */
   private doneUpTo = 0
   private readonly doneAbove = new Set<number>()
-  private roomUpTo: number
+  /** Nobody reads anything up to here any more, as far as is known. */
+  private allDoneUpTo: number
+  /** The last posting of this rank that took all places of long ones. */
+  private lastWhole: number
   private wishes = false
 
   /**
@@ -47,7 +50,8 @@ export class Postings {
     this.members = members
     this.taken = first
     this.doneUpTo = first
-    this.roomUpTo = (first + board.slots) | 0
+    this.allDoneUpTo = first
+    this.lastWhole = first
   }
 
   /** Whether this rank may read the memory of all other members, as far as it knows: then they most likely may read its own. */
@@ -67,20 +71,20 @@ export class Postings {
     this.engine.messenger.link(world).bytesSingleCopy += into.byteLength
   }
 
-  /** Fills `into` from a posting's bytes from `offset` on. */
-  copy(member: number, number: number, offset: number, into: Uint8Array): void {
-    const at = this.channel.offsetOf(member, number) + offset
+  /** Fills `into` from a posting of `byteLength` bytes, from `offset` on. */
+  copy(member: number, number: number, byteLength: number, offset: number, into: Uint8Array): void {
+    const at = this.channel.offsetOf(member, number, byteLength) + offset
     this.engine.messenger.delivery.copier.copy(into, 0, this.board.bytes, at, into.length)
   }
 
-  /** A posting's int32 at `index`: somebody else's writing. */
+  /** A short posting's int32 at `index`: somebody else's writing. */
   wordOf(member: number, number: number, index: number): number {
-    return this.boardWords[this.channel.offsetOf(member, number) / 4 + index]!
+    return this.boardWords[this.channel.offsetOf(member, number, 0) / 4 + index]!
   }
 
   /** Whether so much can be posted. */
   fits(byteLength: number): boolean {
-    return byteLength <= this.board.bytesMax
+    return byteLength <= this.channel.bytesMax
   }
 
   /** The number of a collective that begins. */
@@ -90,6 +94,7 @@ export class Postings {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
+    if (bytes.length > this.board.bytesMax && this.board.slotsFor(bytes.length) === 1) this.lastWhole = number
     if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
     this.channel.post(number, kind, bytes)
   }
@@ -99,16 +104,17 @@ export class Postings {
     if ((number & (CLEARED_EVERY - 1)) < this.board.slots && this.hasRoom(number)) this.channel.forget(number)
   }
 
-  /** Whether posting `number` can be made. If not, this rank will be woken when it may be. */
-  hasRoom(number: number): boolean {
-    if (((number - this.roomUpTo) | 0) <= 0) return true
-    if (!this.findsRoom(number) && !this.wishes) {
+  /** Whether posting `number`, of so many bytes, can be made. If not, this rank will be woken when it may be. */
+  hasRoom(number: number, byteLength = 0): boolean {
+    const before = this.mustBeDone(number, byteLength)
+    if (((before - this.allDoneUpTo) | 0) <= 0) return true
+    if (!this.areDone(before) && !this.wishes) {
       this.wishes = true
       this.channel.wishForRoom(true)
       // somebody may have looked for the wish just before
-      this.findsRoom(number)
+      this.areDone(before)
     }
-    if (((number - this.roomUpTo) | 0) > 0) return false
+    if (((before - this.allDoneUpTo) | 0) > 0) return false
     if (this.wishes) this.channel.wishForRoom(false)
     this.wishes = false
     return true
@@ -127,7 +133,16 @@ export class Postings {
     this.channel.done(this.doneUpTo)
   }
 
-  private findsRoom(number: number): boolean {
+  /** Up to which number nobody may read anything any more before `number` is posted. */
+  private mustBeDone(number: number, byteLength: number): number {
+    const { board } = this
+    if (byteLength <= board.bytesMax) return (number - board.slots) | 0
+    const before = (number - board.slotsFor(byteLength)) | 0
+    return ((this.lastWhole - before) | 0) > 0 ? this.lastWhole : before
+  }
+
+  /** Looks anew whether nobody reads `number` any more. */
+  private areDone(number: number): boolean {
     let least = this.doneUpTo
     for (let member = 0; member < this.members.length; member++) {
       const world = this.members[member]!
@@ -135,8 +150,8 @@ export class Postings {
       const done = this.channel.doneBy(member)
       if (((done - least) | 0) < 0) least = done
     }
-    this.roomUpTo = (least + this.board.slots) | 0
-    return ((number - this.roomUpTo) | 0) <= 0
+    this.allDoneUpTo = least
+    return ((number - least) | 0) <= 0
   }
 }
 

@@ -80,7 +80,8 @@ export class Pulls implements Watched {
   private readonly exchange: Exchange
   private readonly postings: Postings
   private readonly words = new Int32Array(REGION_WORDS)
-  private number = 0
+  /** Of this call's posting. */
+  number = 0
   private isWell = true
   private awaited = NOBODY
   private stage = 0

@@ -4,93 +4,13 @@ import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
 import { Operation, SUM } from '../src/operation.js'
 import { within } from './support/deadline.js'
-import { Guarded } from './support/guarded.js'
-import { type SimulatedJobOptions, simulate } from './support/simulated-job.js'
+import { callAll, combinedData, rankData, sameBytes } from './support/memory-collectives.js'
+import { type SimulatedJobOptions, simulateShortPostings } from './support/simulated-job.js'
 
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
 const LENGTHS = [16, 32, 64, 128, 512, 1024, 2048].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
-/** Shows the order. */
-const LAST = Operation.create((_a: number, b: number) => b)
-
-function data(rank: number, length: number): Float64Array {
-  const array = new Float64Array(length)
-  for (let i = 0; i < length; i++) array[i] = (rank + 1) * ((i % 1009) + 1)
-  return array
-}
-
-function combined(size: number, length: number, combine: (a: number, b: number) => number): Float64Array {
-  const result = data(0, length)
-  for (let rank = 1; rank < size; rank++) {
-    const other = data(rank, length)
-    for (let i = 0; i < length; i++) result[i] = combine(result[i]!, other[i]!)
-  }
-  return result
-}
-
-function same(actual: Float64Array, wanted: Float64Array, what: string): void {
-  const [a, b] = [actual, wanted].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength))
-  assert.ok(actual.length === wanted.length && a!.equals(b!), what)
-}
-
-/** Every collective that may read the others' memory, once for each way to give it memory; says what goes wrong. */
-async function all(world: Communicator, byteLength: number): Promise<void> {
-  const { rank, size } = world
-  const length = byteLength / 8
-  const own = data(rank, length)
-  const root = size - 1
-  const what = `${byteLength} bytes, rank ${rank} of ${size}`
-  const result = new Guarded(Float64Array, length)
-  if (rank === root) result.view.set(own)
-  await world.bcastInto(result.view, root)
-  same(result.view, data(root, length), `bcast of ${what}`)
-
-  for (const [op, combine] of [
-    [SUM, (a: number, b: number) => a + b],
-    [LAST, (_a: number, b: number) => b],
-  ] as const) {
-    const wanted = combined(size, length, combine)
-    result.view.fill(-1)
-    await world.allreduceInto(own, result.view, op)
-    same(result.view, wanted, `allreduce of ${what}`)
-    result.view.set(own)
-    await world.allreduceInto(IN_PLACE, result.view, op)
-    same(result.view, wanted, `allreduce in place of ${what}`)
-    result.view.fill(-1)
-    await world.reduceInto(own, rank === root ? result.view : null, op, root)
-    if (rank === root) same(result.view, wanted, `reduce of ${what}`)
-    result.view.set(own)
-    await world.reduceInto(rank === root ? IN_PLACE : own, rank === root ? result.view : null, op, root)
-    if (rank === root) same(result.view, wanted, `reduce in place of ${what}`)
-  }
-  same(own, data(rank, length), `what was given of ${what}`)
-  result.check()
-
-  const gathered = new Guarded(Float64Array, length * size)
-  await world.allgatherInto(own, gathered.view)
-  const everything = new Float64Array(length * size)
-  for (let source = 0; source < size; source++) everything.set(data(source, length), source * length)
-  same(gathered.view, everything, `allgather of ${what}`)
-  gathered.view.fill(0)
-  gathered.view.set(own, rank * length)
-  await world.allgatherInto(IN_PLACE, gathered.view)
-  same(gathered.view, everything, `allgather in place of ${what}`)
-
-  const outgoing = new Float64Array(length * size)
-  const incoming = new Float64Array(length * size)
-  for (let other = 0; other < size; other++) {
-    outgoing.set(data(rank + 5 * other, length), other * length)
-    incoming.set(data(other + 5 * rank, length), other * length)
-  }
-  await world.alltoallInto(outgoing, gathered.view)
-  same(gathered.view, incoming, `alltoall of ${what}`)
-  gathered.view.set(outgoing)
-  await world.alltoallInto(IN_PLACE, gathered.view)
-  same(gathered.view, incoming, `alltoall in place of ${what}`)
-  gathered.check()
-}
-
 function turns(count = 20): Promise<void> {
   return new Promise((resolve) => {
     const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
@@ -101,12 +21,12 @@ function turns(count = 20): Promise<void> {
 describe('collectives that read the others’ memory', () => {
   for (const size of SIZES) {
     it(`are right around every threshold, on ${size} ranks`, async () => {
-      for (const length of LENGTHS) await simulate(size, {}, (world) => all(world, length))
+      for (const length of LENGTHS) await simulateShortPostings(size, {}, (world) => callAll(world, length))
     })
   }
 
   it('do read it, and send no message', async () => {
-    await simulate(3, {}, async (world) => {
+    await simulateShortPostings(3, {}, async (world) => {
       const before = world.statistics
       await world.allgatherInto(new Float64Array(5000), new Float64Array(15_000))
       await world.allreduceInto(new Float64Array(30_000), new Float64Array(30_000), SUM)
@@ -126,7 +46,8 @@ describe('collectives that read the others’ memory', () => {
   for (const [what, options] of Object.entries(refusals)) {
     it(`are right where ${what}`, async () => {
       for (const size of SIZES) {
-        for (const length of [16 * KiB + 8, 600 * KiB]) await simulate(size, options, (world) => all(world, length))
+        for (const length of [16 * KiB + 8, 600 * KiB])
+          await simulateShortPostings(size, options, (world) => callAll(world, length))
       }
     })
   }
@@ -142,25 +63,25 @@ describe('collectives that read the others’ memory', () => {
               ? [{ error: 'EPERM' as const, operation: 'read' as const, call, isPartial: true }]
               : [],
         })
-        await simulate(size, { faults }, async (world) => {
+        await simulateShortPostings(size, { faults }, async (world) => {
           const { rank } = world
           const length = 600 * KiB
-          const [own, result] = [data(rank, length / 8), data(rank, length / 8)]
-          const sum = combined(size, length / 8, (a, b) => a + b)
+          const [own, result] = [rankData(rank, length / 8), rankData(rank, length / 8)]
+          const sum = combinedData(size, length / 8, (a, b) => a + b)
           await world.allreduceInto(own, result, SUM)
-          same(result, sum, `allreduce, read ${call} refused`)
+          sameBytes(result, sum, `allreduce, read ${call} refused`)
           result.set(own)
           await world.allreduceInto(IN_PLACE, result, SUM)
-          same(result, sum, `allreduce in place, read ${call} refused`)
+          sameBytes(result, sum, `allreduce in place, read ${call} refused`)
           result.set(own)
           await world.reduceInto(rank === 0 ? IN_PLACE : own, rank === 0 ? result : null, SUM)
-          if (rank === 0) same(result, sum, `reduce in place, read ${call} refused`)
+          if (rank === 0) sameBytes(result, sum, `reduce in place, read ${call} refused`)
           await world.bcastInto(own, 1)
-          same(own, data(1, length / 8), `bcast, read ${call} refused`)
+          sameBytes(own, rankData(1, length / 8), `bcast, read ${call} refused`)
           const gathered = new Float64Array(size * 5000)
-          await world.allgatherInto(data(rank, 5000), gathered)
+          await world.allgatherInto(rankData(rank, 5000), gathered)
           for (let source = 0; source < size; source++) {
-            same(gathered.subarray(source * 5000, (source + 1) * 5000), data(source, 5000), 'allgather')
+            sameBytes(gathered.subarray(source * 5000, (source + 1) * 5000), rankData(source, 5000), 'allgather')
           }
         })
       }
@@ -173,14 +94,14 @@ describe('collectives that read the others’ memory', () => {
         seed: 1,
         remoteMemory: rank === 1 ? [{ error: 'EFAULT' as const, operation: 'read' as const, call }] : [],
       })
-      await simulate(3, { faults }, async (world) => {
+      await simulateShortPostings(3, { faults }, async (world) => {
         const { rank } = world
         for (let round = 0; round < 3; round++) {
-          const result = data(rank, 20_000)
+          const result = rankData(rank, 20_000)
           await world.allreduceInto(IN_PLACE, result, SUM)
-          same(
+          sameBytes(
             result,
-            combined(3, 20_000, (a, b) => a + b),
+            combinedData(3, 20_000, (a, b) => a + b),
             `read ${call} failed, round ${round}`,
           )
         }
@@ -214,7 +135,7 @@ describe('collectives that read the others’ memory', () => {
             [80_000, 80_000, 'i'],
           ] as const) {
             if (kind === 'i' && !verb.includes('reduce')) continue
-            const codes = await simulate(size, {}, async (world, rank) => {
+            const codes = await simulateShortPostings(size, {}, async (world, rank) => {
               const copy = await world.dup()
               const given = rank === odd ? call(copy, other, kind) : call(copy, length, 'f')
               const code = await within(Promise.resolve(given), `${verb} of ${size}`).then(
@@ -238,7 +159,7 @@ describe('collectives that read the others’ memory', () => {
 
   it('fail when a rank dies that others read from, or are read by', async () => {
     for (const verb of ['allreduceInto', 'allgatherInto', 'bcastInto'] as const) {
-      await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
+      await simulateShortPostings(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
         const long = new Float64Array(60_000)
         const call = (): PromiseLike<unknown> => {
           if (verb === 'bcastInto') return world.bcastInto(long, 0)
@@ -269,37 +190,41 @@ describe('collectives that read the others’ memory', () => {
       const done = new Promise<void>((resolve) => {
         rootIsDone = resolve
       })
-      const endings = await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
-        const long = new Float64Array(8192).fill(rank === 0 ? 1 : 0)
-        if (rank === 0) {
-          // the long one waits for room, and so is posted when rank 1 is gone
-          const calls = Array.from({ length: 8 }, () => world.bcastInto(new Uint8Array(8)))
-          const last = world.bcastInto(long)
-          for (const call of calls) await Promise.resolve(call).catch(() => undefined)
-          const ended = await within(Promise.resolve(last), 'the root').then(
+      const endings = await simulateShortPostings(
+        3,
+        { settings: { onFailure: 'continue' } },
+        async (world, rank, job) => {
+          const long = new Float64Array(8192).fill(rank === 0 ? 1 : 0)
+          if (rank === 0) {
+            // the long one waits for room, and so is posted when rank 1 is gone
+            const calls = Array.from({ length: 8 }, () => world.bcastInto(new Uint8Array(8)))
+            const last = world.bcastInto(long)
+            for (const call of calls) await Promise.resolve(call).catch(() => undefined)
+            const ended = await within(Promise.resolve(last), 'the root').then(
+              () => 'done',
+              (error: { code?: string }) => error.code,
+            )
+            long.fill(9)
+            rootIsDone()
+            return ended
+          }
+          if (rank === 1) {
+            await turns()
+            if (how === 'killed') job.kill(1)
+            else await job.worlds[1]!.finalize()
+            return 'gone'
+          }
+          await turns(60)
+          for (let i = 0; i < 8; i++) await Promise.resolve(world.bcastInto(new Uint8Array(8))).catch(() => undefined)
+          await done
+          const ended = await within(Promise.resolve(world.bcastInto(long)), 'who reads late').then(
             () => 'done',
             (error: { code?: string }) => error.code,
           )
-          long.fill(9)
-          rootIsDone()
+          assert.ok(ended !== 'done' || long[0] === 1, `${how}: ${ended} with ${long[0]}`)
           return ended
-        }
-        if (rank === 1) {
-          await turns()
-          if (how === 'killed') job.kill(1)
-          else await world.finalize()
-          return 'gone'
-        }
-        await turns(60)
-        for (let i = 0; i < 8; i++) await Promise.resolve(world.bcastInto(new Uint8Array(8))).catch(() => undefined)
-        await done
-        const ended = await within(Promise.resolve(world.bcastInto(long)), 'who reads late').then(
-          () => 'done',
-          (error: { code?: string }) => error.code,
-        )
-        assert.ok(ended !== 'done' || long[0] === 1, `${how}: ${ended} with ${long[0]}`)
-        return ended
-      })
+        },
+      )
       assert.equal(endings[0], 'ERR_PROC_FAILED', how)
     }
   })
@@ -309,7 +234,7 @@ describe('collectives that read the others’ memory', () => {
     const gone = new Promise<void>((resolve) => {
       go = resolve
     })
-    await simulate(3, {}, async (world, rank) => {
+    await simulateShortPostings(3, {}, async (world, rank) => {
       const copy = await world.dup()
       const long = new Float64Array(8192).fill(rank === 0 ? 1 : 0)
       if (rank === 0) {
@@ -344,10 +269,10 @@ describe('collectives that read the others’ memory', () => {
       return transport
     }
     let most = 0
-    await simulate(3, { wrap: counting }, async (world, rank) => {
+    await simulateShortPostings(3, { wrap: counting }, async (world, rank) => {
       for (let i = 0; i < 20; i++) {
-        await world.allgatherInto(data(rank, 5000), new Float64Array(15_000))
-        await world.allreduceInto(data(rank, 30_000), new Float64Array(30_000), SUM)
+        await world.allgatherInto(rankData(rank, 5000), new Float64Array(15_000))
+        await world.allreduceInto(rankData(rank, 30_000), new Float64Array(30_000), SUM)
         await world.bcastInto(new Float64Array(5000), i % 3)
         most = Math.max(most, named.size)
       }
@@ -357,9 +282,9 @@ describe('collectives that read the others’ memory', () => {
   })
 
   it('can be outstanding together, and given up', async () => {
-    await simulate(3, {}, async (world, rank) => {
+    await simulateShortPostings(3, {}, async (world, rank) => {
       const sums = Array.from({ length: 20 }, () => new Float64Array(20_000))
-      const calls = sums.map((sum, i) => world.allreduceInto(data(rank + i, 20_000), sum, SUM))
+      const calls = sums.map((sum, i) => world.allreduceInto(rankData(rank + i, 20_000), sum, SUM))
       await turns(3 * rank)
       for (const [i, call] of [...calls.entries()].reverse()) {
         await call
@@ -372,7 +297,7 @@ describe('collectives that read the others’ memory', () => {
       const controller = new AbortController()
       const signal = rank === 0 ? controller.signal : undefined
       if (rank !== 1) {
-        const given = copy.allreduceInto(data(rank, 20_000), new Float64Array(20_000), SUM, { signal })
+        const given = copy.allreduceInto(rankData(rank, 20_000), new Float64Array(20_000), SUM, { signal })
         await turns()
         if (rank === 0) controller.abort(new Error('enough'))
         await assert.rejects(within(given, 'given up'))
@@ -388,8 +313,8 @@ describe('collectives that read the others’ memory', () => {
       },
       { commutative: true },
     )
-    await simulate(3, {}, async (world, rank) => {
-      await assert.rejects(within(world.allreduceInto(data(rank, 20_000), new Float64Array(20_000), no), 'a sum'))
+    await simulateShortPostings(3, {}, async (world, rank) => {
+      await assert.rejects(within(world.allreduceInto(rankData(rank, 20_000), new Float64Array(20_000), no), 'a sum'))
       assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 3)
     })
   })

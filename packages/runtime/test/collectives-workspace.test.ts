@@ -7,7 +7,7 @@ import { MAX, SUM } from '../src/operation.js'
 import type { Awaited } from '../src/schedule.js'
 import { within } from './support/deadline.js'
 import { Guarded } from './support/guarded.js'
-import { simulate } from './support/simulated-job.js'
+import { simulateShortPostings } from './support/simulated-job.js'
 
 /** Too long to be posted, and short enough to be received whole. */
 const LENGTH = 20_000
@@ -48,13 +48,13 @@ describe('reductions that combine where parts land', () => {
   for (const size of [2, 3, 4]) {
     for (const kind of kinds) {
       it(`${size} ranks, several at once: ${kind.name}`, () =>
-        simulate(size, {}, async (world) => {
+        simulateShortPostings(size, {}, async (world) => {
           for (const calls of [1, 2, 7]) await reduceAtOnce(world, kind, calls)
         }))
     }
 
     it(`${size} ranks, after one whose lengths differed`, () =>
-      simulate(size, {}, async (world, rank) => {
+      simulateShortPostings(size, {}, async (world, rank) => {
         for (let round = 0; round < 3; round++) {
           // what the root waits for is too short, or too long
           const length = LENGTH + (rank === 0 ? 0 : round % 2 ? 1 : -1)

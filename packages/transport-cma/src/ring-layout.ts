@@ -10,8 +10,8 @@ import { boardLayout, FRAME_WORDS_MAX } from '@onecopy/transport'
 //       │ cards       size * 256 B │  who a rank is: pid, start time, where its nonce lies
 //       ├──────────────────────────┤
 //       │ inboxes  size * inbox B  │  how to wake a rank, and whose frames it should look for
-//       ├──────────────────────────┤  rounded up to a line
-//       │ board       up to 6 MiB  │  what ranks post for all others: @onecopy/transport knows its insides
+//       ├──────────────────────────┤  rounded up to a page
+//       │ board      up to 15 MiB  │  what ranks post for all others: @onecopy/transport knows its insides
 //       ├──────────────────────────┤  rounded up to a page: all so far is reserved at once by the launcher
 //       │ rings                    │  size * (size-1), by sender, then receiver; no ring from a rank to itself.
 //       │  (from, to) at a fixed   │  Reserved by the sender on its first frame; nobody touches a ring before that
@@ -49,7 +49,7 @@ export const PAGE_BYTES = 4096
 const LINE_WORDS = LINE_BYTES / 4
 
 export const SEGMENT_MAGIC = 0x6f6e6563
-export const SEGMENT_VERSION = 3
+export const SEGMENT_VERSION = 4
 export const HEADER_BYTES = 256
 export const HEADER_MAGIC_WORD = 0
 export const HEADER_VERSION_WORD = 1
@@ -214,7 +214,7 @@ export interface SegmentLayout extends RingGeometry {
 export function segmentLayout(size: number, geometry: RingGeometry): SegmentLayout {
   const bitmapBytes = roundUp(Math.ceil(size / 32) * 4, LINE_BYTES)
   const inboxBytes = 4 * INBOX_PENDING_WORD + 2 * bitmapBytes
-  const boardOffset = roundUp(HEADER_BYTES + size * (CARD_BYTES + inboxBytes), LINE_BYTES)
+  const boardOffset = roundUp(HEADER_BYTES + size * (CARD_BYTES + inboxBytes), PAGE_BYTES)
   const controlBytes = roundUp(boardOffset + boardLayout(size).totalBytes, PAGE_BYTES)
   return {
     ...geometry,

@@ -76,7 +76,7 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
     sources,
     byteLengths: sources.map((source) => places[source]!.length),
     take: (number) => {
-      for (const source of sources) postings.copy(source, number, 0, places[source]!)
+      for (const source of sources) postings.copy(source, number, places[source]!.length, 0, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
     ...(isPosted

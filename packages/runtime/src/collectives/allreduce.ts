@@ -9,10 +9,11 @@ import { blocksDirectly, blocksToAll } from './allgather.js'
 import { checkContribution, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import { Blocks } from './blocks.js'
-import { allreducesDirectly, pullsReduction, reducesInPieces } from './choose.js'
+import { allreducesDirectly, postsReductionInPieces, pullsReduction, reducesInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
+import { postedReduction } from './posted-reduction.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
 
@@ -67,6 +68,9 @@ function reduced(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule
   }
   if (!postings.fits(recv.byteLength)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
+  }
+  if (postsReductionInPieces(recv.byteLength, size, false)) {
+    return postedReduction(exchange, postings, reduction, byMessages)
   }
   const type = itemTypeOf(recv)
   const arrays = new PostedArrays(postings, type, recv.byteLength)

@@ -122,7 +122,7 @@ function exchanged(
     sources,
     byteLengths: sources.map(() => bytes.length),
     take: (number) => {
-      for (const source of sources) postings.copy(source, number, rank * each, places[source]!)
+      for (const source of sources) postings.copy(source, number, bytes.length, rank * each, places[source]!)
       if (sending !== receiving) places[rank]!.set(own)
     },
     ...(isPosted

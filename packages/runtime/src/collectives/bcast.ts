@@ -55,7 +55,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
     sources: isRoot ? [] : [root],
     byteLengths: [bytes.length],
     take: (number) => {
-      if (!isRoot) postings.copy(root, number, 0, bytes)
+      if (!isRoot) postings.copy(root, number, bytes.length, 0, bytes)
     },
     ...(isPulled ? { isLight: true, pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
     byMessages,

@@ -8,10 +8,11 @@ import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { combinesAtRoot, pullsReduction, reducesToRootInPieces } from './choose.js'
+import { combinesAtRoot, postsReductionInPieces, pullsReduction, reducesToRootInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
+import { postedReduction } from './posted-reduction.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
 import type { Workspace } from './workspace.js'
@@ -89,6 +90,9 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
   const isPosted = op.isBuiltIn && postings.fits(byteLength)
   if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
+  }
+  if (isPosted && postsReductionInPieces(byteLength, size, true)) {
+    return postedReduction(exchange, postings, reduction, byMessages)
   }
   if (recv === null) {
     return new PostedStep(exchange, postings, {

@@ -5,7 +5,7 @@ import { type Communicator, IN_PLACE, init, MAX, MAXLOC, Operation, SUM, waitAll
 
 const face = process.argv[2]
 /** Elements of 8 bytes: below and above every threshold of collectives/choose.ts and of the board, not divisible by 3. */
-const LENGTHS = [0, 1, 1000, 2048, 2049, 8191, 70_000]
+const LENGTHS = [0, 1, 1000, 2048, 2049, 8191, 70_000, 140_000]
 /** On the duplicate it is enough to see that nothing mixes. */
 const FEWER_LENGTHS = [1, 8191]
 

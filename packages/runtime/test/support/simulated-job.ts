@@ -62,6 +62,18 @@ export async function simulate<T>(
   return results
 }
 
+/**
+ * As {@link simulate}, on a communicator that cannot post more than 16 KiB (the board has few places for long postings, and the first
+ * communicators have them): what is longer is read where it lies, or goes by messages.
+ */
+export function simulateShortPostings<T>(
+  size: number,
+  options: SimulatedJobOptions,
+  script: (comm: Communicator, rank: number, job: SimulatedJob) => Promise<T>,
+): Promise<T[]> {
+  return simulate(size, options, async (world, rank, job) => script(await (await world.dup()).dup(), rank, job))
+}
+
 export async function simulateJob(size: number, options: SimulatedJobOptions = {}): Promise<SimulatedJob> {
   const { settings = {}, wrap = (transport: Transport) => transport, faults, ...network } = options
   const net = createInProcessNetwork({ size, ...network, schedule: (callback) => void setImmediate(callback) })

@@ -13,12 +13,16 @@
 //     word 0    number of the posting, 0 before the first: what readers spin on
 //     word 1    kind
 //     word 2    byteLength
-//     16        the bytes
+//     16        the bytes, where they fit
 //     then      one word a stage: the number whose stage is over here, or its complement when it went ill
 //
 // So a posting of up to 48 bytes moves with one cache line.
+//
+// Behind all parts, by channel, then by rank: places for the bytes of long postings. Number n's is place n modulo
+// LONG_PLACES, or all of them. They begin in the middle of a page, for the reason that payloads in rings do (ring-layout.ts): where a board begins, a page begins.
 
 const LINE_BYTES = 64
+const PAGE_BYTES = 4096
 
 /** A power of two. */
 export const BOARD_SLOTS = 8
@@ -46,6 +50,20 @@ const POSTING_BYTES_OF_FEW = 16 * 1024
 /** … larger ones for shorter postings. */
 const POSTING_BYTES = 4 * 1024
 
+/**
+ * In jobs of few ranks several others read a long posting, and each copies it faster than it would read its owner's memory, whose pages the
+ * kernel has to look up (4 ranks on 2 cores, broadcast of 64 KiB: 39 to 12 us; 1 MiB: 296 to 143). One longer than a place takes all.
+ */
+const LONG_PLACE_BYTES = 512 * 1024
+/** A power of two: whoever posts is ahead by one, and what is written is still in a cache when it is read. */
+const LONG_PLACES = 2
+/** With one reader nothing is gained. */
+const LONG_RANKS_MIN = 3
+/** All places for long postings take no more than this: two channels' for 4 ranks. */
+const LONG_AREA_BYTES_MAX = 9 * 1024 * 1024
+/** A page more, so that the same element of several postings does not fall into the same set of a cache. */
+const LONG_STRIDE_BYTES = LONG_PLACE_BYTES + PAGE_BYTES
+
 /** The measures of a job's board. */
 export interface BoardLayout {
   readonly size: number
@@ -56,6 +74,12 @@ export interface BoardLayout {
   /** The word of stage 0, counted from the slot; the next is stage 1's. */
   readonly stageWord: number
   readonly partWords: number
+  /** Channels with places for long postings: the first ones. */
+  readonly longChannels: number
+  /** What they hold together; 0 where there is none. */
+  readonly longBytesMax: number
+  /** The word at which the places for long postings begin. */
+  readonly longWord: number
   readonly totalBytes: number
 }
 
@@ -66,6 +90,11 @@ export function boardLayout(size: number): BoardLayout {
   const partBytes = FIRST_SLOT_BYTE + BOARD_SLOTS * slotBytes
   const isOfUse = size >= 2 && size <= BOARD_RANKS_MAX
   const channels = !isOfUse ? 0 : Math.min(BOARD_CHANNELS_MAX, Math.floor(BOARD_BYTES_MAX / (size * partBytes)))
+  const takesLong = size >= LONG_RANKS_MIN && size <= FEW_RANKS
+  const longPartBytes = LONG_PLACES * LONG_STRIDE_BYTES
+  const longChannels = takesLong ? Math.floor(LONG_AREA_BYTES_MAX / (size * longPartBytes)) : 0
+  const shortBytes = channels * size * partBytes
+  const longByte = Math.ceil(shortBytes / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES / 2
   return {
     size,
     channels,
@@ -73,13 +102,37 @@ export function boardLayout(size: number): BoardLayout {
     slotWords: slotBytes / 4,
     stageWord: (SLOT_HEADER_BYTES + bytesMax) / 4,
     partWords: partBytes / 4,
-    totalBytes: channels * size * partBytes,
+    longChannels,
+    longBytesMax: takesLong ? LONG_PLACES * LONG_PLACE_BYTES : 0,
+    longWord: longByte / 4,
+    totalBytes: longChannels === 0 ? shortBytes : longByte + longChannels * size * longPartBytes,
   }
+}
+
+/** The longest posting on a channel of `members` ranks. */
+export function channelBytesMax(layout: BoardLayout, channel: number, members: number): number {
+  return channel < layout.longChannels && members >= LONG_RANKS_MIN ? layout.longBytesMax : layout.bytesMax
 }
 
 /** The word at which a rank's part of a channel starts. */
 export function boardPartWord(layout: BoardLayout, channel: number, rank: number): number {
   return (channel * layout.size + rank) * layout.partWords
+}
+
+/** Postings of that length that one rank can have at the same time. */
+export function slotsFor(layout: BoardLayout, byteLength: number): number {
+  if (byteLength <= layout.bytesMax) return BOARD_SLOTS
+  return byteLength <= LONG_PLACE_BYTES ? LONG_PLACES : 1
+}
+
+/** The word at which a rank's places for long postings on a channel start. */
+export function longPartWord(layout: BoardLayout, channel: number, rank: number): number {
+  return layout.longWord + ((channel * layout.size + rank) * LONG_PLACES * LONG_STRIDE_BYTES) / 4
+}
+
+/** The word of a long posting's place, counted from the rank's places. */
+export function longPlaceWord(number: number, byteLength: number): number {
+  return byteLength <= LONG_PLACE_BYTES ? ((number & (LONG_PLACES - 1)) * LONG_STRIDE_BYTES) / 4 : 0
 }
 
 /** The word of slot 0, counted from the rank's part. */

@@ -4,14 +4,15 @@
  *
  * A board has channels. A channel is for one group of ranks, all of which post on it and all of which number their postings alike,
  * from 1 upwards. Every rank has `slots` slots in it: posting n lies in slot n modulo `slots`, where posting n - slots lay, so a rank
- * may post n only once nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}).
+ * may post n only once nobody in the group reads n - slots any more ({@link BoardChannel.doneBy}). For longer ones it has fewer places: see
+ * {@link Board.slotsFor}.
  */
 export interface Board {
   /** How many channels there are, numbered from 0; the same on every rank. */
   readonly channels: number
   /** Postings of one rank that can be there at the same time: a power of two. */
   readonly slots: number
-  /** The longest posting, in bytes. */
+  /** The longest posting that every channel takes, in bytes. */
   readonly bytesMax: number
   /** The board's memory, where postings are read in place: see {@link BoardChannel.offsetOf}. */
   readonly bytes: Uint8Array
@@ -20,6 +21,13 @@ export interface Board {
    * posting wakes every rank of its group that sleeps. Set by whoever waits; by default nobody does.
    */
   isDue: () => boolean
+
+  /**
+   * Postings of `byteLength` bytes that one rank can have at the same time: `slots`; fewer of those longer than `bytesMax`, a power of
+   * two. Where it is 1, such a posting takes all the places of long ones: no other long one may be read any more, and none may follow
+   * until nobody reads it.
+   */
+  slotsFor(byteLength: number): number
 
   /** Joins a channel, which must be this group's alone for as long as the job lives. `ranks`: its members, this rank among them. */
   channel(index: number, ranks: readonly number[]): BoardChannel
@@ -32,6 +40,9 @@ export const TOLD_ILL = 2
 
 /** One rank's end of a channel. Members are counted from 0, in the order of the group; a `number` is an int32 other than 0 and -1, and wraps. */
 export interface BoardChannel {
+  /** The longest posting, in bytes: the board's `bytesMax`, or more than that. Depends on the channel's index and the number of members. */
+  readonly bytesMax: number
+
   /**
    * Posts `bytes`, at most `bytesMax`, as posting `number`, which must have room. `kind` is an int32 of the caller's. Allocates
    * nothing; a system call only for a member that sleeps.
@@ -50,8 +61,11 @@ export interface BoardChannel {
   /** How many bytes posting `number` has, as `member` says; whoever reads checks it first. */
   byteLengthOf(member: number, number: number): number
 
-  /** Where in the board's `bytes` posting `number` of `member` lies: at a multiple of 16. */
-  offsetOf(member: number, number: number): number
+  /**
+   * Where in the board's `bytes` posting `number` of `member` lies, which has `byteLength` bytes: at a multiple of 16. A length that
+   * is checked, at most `bytesMax`.
+   */
+  offsetOf(member: number, number: number, byteLength: number): number
 
   /**
    * Says something more about `number`, whose slot must have room, whether or not this rank has posted it: that `stage` (0, 1 or 2) of
@@ -64,7 +78,7 @@ export interface BoardChannel {
 
   /**
    * This rank reads nothing up to `number` any more. What others hear of it lags behind by less than half of the slots: so much less
-   * to tell, and still room for who is not that far ahead.
+   * to tell, and still room for who is not that far ahead. Where the channel takes longer postings than the board, they hear it at once.
    */
   done(number: number): void
 

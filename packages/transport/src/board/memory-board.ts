@@ -5,25 +5,29 @@ import {
   type BoardLayout,
   boardLayout,
   boardPartWord,
+  channelBytesMax,
   DONE_WORD,
   FIRST_SLOT_WORD,
+  longPartWord,
+  longPlaceWord,
   SLOT_HEADER_BYTES,
   SLOT_KIND_WORD,
   SLOT_LENGTH_WORD,
   SLOT_NUMBER_WORD,
+  slotsFor,
   WISH_WORD,
 } from './board-layout.js'
 
 /** Up to here a byte loop is faster than `set`. */
 const LOOP_BYTES_MAX = 24
-/** Who is done says so once for so many postings: an ordered store, and a look at who waits for room. */
+/** Who is done says so once for so many postings, unless they may be long: an ordered store, and a look at who waits for room. */
 const DONE_PART = BOARD_SLOTS / 2
 
 /** What a {@link MemoryBoard} lies in. */
 export interface BoardMemory {
   readonly words: Int32Array
   readonly bytes: Uint8Array
-  /** Where in them the board begins: a multiple of 64. Zeros at first. */
+  /** Where in them the board begins: at a page. Zeros at first. */
   readonly byteOffset: number
   readonly rank: number
   readonly size: number
@@ -51,6 +55,10 @@ export class MemoryBoard implements Board {
     this.bytesMax = this.layout.bytesMax
   }
 
+  slotsFor(byteLength: number): number {
+    return slotsFor(this.layout, byteLength)
+  }
+
   channel(index: number, ranks: readonly number[]): BoardChannel {
     if (!(Number.isInteger(index) && index >= 0 && index < this.channels)) {
       throw new RangeError(`the board has channels 0 to ${this.channels - 1}, not ${index}`)
@@ -60,17 +68,22 @@ export class MemoryBoard implements Board {
 }
 
 class MemoryChannel implements BoardChannel {
+  readonly bytesMax: number
   private readonly words: Int32Array
   private readonly bytes: Uint8Array
   private readonly loadsAreOrdered: boolean
   private readonly wake: (rank: number) => void
   /** By member: the word at which its part starts. */
   private readonly parts: readonly number[]
+  private readonly longParts: readonly number[]
   private readonly own: number
+  private readonly ownLong: number
   private readonly others: readonly number[]
   private readonly otherParts: readonly number[]
   private readonly slotWords: number
   private readonly stageWord: number
+  private readonly shortBytesMax: number
+  private readonly donePart: number
   private saidDone = 0
 
   constructor(memory: BoardMemory, layout: BoardLayout, index: number, ranks: readonly number[]) {
@@ -81,9 +94,15 @@ class MemoryChannel implements BoardChannel {
     this.bytes = bytes
     this.loadsAreOrdered = memory.loadsAreOrdered
     this.wake = (other) => memory.wake(other)
+    this.bytesMax = channelBytesMax(layout, index, ranks.length)
+    this.shortBytesMax = layout.bytesMax
+    this.donePart = this.bytesMax > layout.bytesMax ? 1 : DONE_PART
     const partOf = (member: number): number => byteOffset / 4 + boardPartWord(layout, index, member)
+    const longPartOf = (member: number): number => byteOffset / 4 + longPartWord(layout, index, member)
     this.parts = ranks.map(partOf)
+    this.longParts = ranks.map(longPartOf)
     this.own = partOf(rank)
+    this.ownLong = longPartOf(rank)
     this.others = ranks.filter((member) => member !== rank)
     this.otherParts = this.others.map(partOf)
   }
@@ -94,7 +113,7 @@ class MemoryChannel implements BoardChannel {
     const { length } = bytes
     const at = 4 * slot + SLOT_HEADER_BYTES
     if (length > LOOP_BYTES_MAX) {
-      this.bytes.set(bytes, at)
+      this.bytes.set(bytes, length > this.shortBytesMax ? 4 * (this.ownLong + longPlaceWord(number, length)) : at)
     } else {
       const own = this.bytes
       for (let i = 0; i < length; i++) own[at + i] = bytes[i] as number
@@ -127,7 +146,9 @@ class MemoryChannel implements BoardChannel {
     return this.words[(this.parts[member] as number) + this.slotWord(number) + SLOT_LENGTH_WORD] as number
   }
 
-  offsetOf(member: number, number: number): number {
+  offsetOf(member: number, number: number, byteLength: number): number {
+    if (byteLength > this.shortBytesMax)
+      return 4 * ((this.longParts[member] as number) + longPlaceWord(number, byteLength))
     return 4 * ((this.parts[member] as number) + this.slotWord(number)) + SLOT_HEADER_BYTES
   }
 
@@ -147,7 +168,7 @@ class MemoryChannel implements BoardChannel {
   }
 
   done(number: number): void {
-    if (((number - this.saidDone) | 0) < DONE_PART) return
+    if (((number - this.saidDone) | 0) < this.donePart) return
     this.saidDone = number
     Atomics.store(this.words, this.own + DONE_WORD, number)
     const parts = this.otherParts

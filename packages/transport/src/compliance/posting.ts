@@ -5,6 +5,8 @@ import { pattern, type Stage } from './stage.js'
 
 const NOTHING = new Uint8Array(0)
 const KIND = -7
+/** The ranks of the stage. */
+const EVERYBODY = [0, 1, 2, 3]
 
 /** The board: what one rank posts for all others. */
 export const posting: Area = {
@@ -29,6 +31,13 @@ export const posting: Area = {
           same(board.slots, slots, `slots of rank ${rank}`)
           same(board.bytesMax, bytesMax, `bytesMax of rank ${rank}`)
         }
+        for (const group of [EVERYBODY, [0, 2, 3], [3, 1]]) {
+          for (let channel = 0; channel < channels; channel++) {
+            const [first, ...others] = group.map((rank) => boardOf(stage, rank).channel(channel, group).bytesMax)
+            sure((first as number) >= bytesMax, `channel ${channel} takes ${first} bytes, less than the board`)
+            for (const other of others) same(other, first, `bytesMax of channel ${channel}, of one member and another`)
+          }
+        }
       },
       ['board'],
     )
@@ -38,22 +47,31 @@ export const posting: Area = {
       (stage) => {
         const group = [2, 0, 3]
         const ends = group.map((rank) => boardOf(stage, rank).channel(1, group))
-        const { bytesMax } = boardOf(stage, 0)
+        const limits = [boardOf(stage, 0).bytesMax, (ends[0] as BoardChannel).bytesMax]
         let number = 0
-        for (const length of [0, 1, 16, 23, 24, 25, 48, 49, 1023, bytesMax - 1, bytesMax]) {
+        for (const length of [
+          0,
+          1,
+          16,
+          23,
+          24,
+          25,
+          48,
+          49,
+          1023,
+          ...limits.flatMap((max) => [max - 1, max, max + 1]),
+        ]) {
+          if (length > (ends[0] as BoardChannel).bytesMax) continue
           number++
           for (const [member, end] of ends.entries()) {
             for (const other of ends) same(other.has(member, number), false, `posting ${number} before it is made`)
             end.post(number, KIND + member, pattern(length, 10 * number + member))
             for (const [reader, other] of ends.entries()) {
-              expectPosting(
-                stage,
-                group[reader] as number,
-                other,
-                member,
-                number,
-                pattern(length, 10 * number + member),
-              )
+              // those of all who have posted before, so that nobody's lies where another's does
+              for (let earlier = 0; earlier <= member; earlier++) {
+                const wanted = pattern(length, 10 * number + earlier)
+                expectPosting(stage, group[reader] as number, other, earlier, number, wanted)
+              }
             }
           }
           for (const end of ends) end.done(number)
@@ -80,6 +98,40 @@ export const posting: Area = {
           }
           if (number > lag) reader.done(number - lag)
           sure(writer.doneBy(1) <= Math.max(0, number - lag), `the reader is said to be done with ${writer.doneBy(1)}`)
+        }
+      },
+      ['board'],
+    )
+
+    test(
+      'keeps long postings beside short ones, as many as it says, and says at once of every reader that it is done',
+      (stage) => {
+        const groups = [EVERYBODY, [1, 3, 0]].map((group, index) =>
+          group.map((rank) => boardOf(stage, rank).channel(index, group)),
+        )
+        const board = boardOf(stage, 0)
+        for (const [index, ends] of groups.entries()) {
+          const [writer, ...readers] = ends as [BoardChannel, ...BoardChannel[]]
+          let number = 0
+          for (const longest of lengthsBySlots(board, writer.bytesMax)) {
+            const slots = board.slotsFor(longest)
+            const from = number + 1
+            const contents = (at: number): Uint8Array =>
+              pattern(at % 3 === 0 ? 40 : at % 3 === 1 ? longest : longest - 16, 100 * index + at)
+            for (number++; number < from + 4 * slots; number++) {
+              writer.post(number, KIND, contents(number))
+              for (let kept = Math.max(from, number - slots + 1); kept <= number; kept++) {
+                for (const reader of readers) expectPosting(stage, 0, reader, 0, kept, contents(kept))
+              }
+              for (const [at, reader] of readers.entries()) {
+                const done = Math.max(from - 1, number - slots + 1)
+                reader.done(done)
+                same(writer.doneBy(at + 1), done, `what member ${at + 1} is done with`)
+              }
+            }
+            number--
+            for (const reader of readers) reader.done(number)
+          }
         }
       },
       ['board'],
@@ -247,9 +299,18 @@ function expectPosting(
   sure(reader.has(member, number), `${what}: it is not there`)
   same(reader.kindOf(member, number), kind, `${what}: kind`)
   same(reader.byteLengthOf(member, number), wanted.length, `${what}: length`)
-  const at = reader.offsetOf(member, number)
+  const at = reader.offsetOf(member, number, wanted.length)
   same(at % 16, 0, `${what}: alignment`)
   sameBytes(boardOf(stage, rank).bytes.subarray(at, at + wanted.length), wanted, what)
+}
+
+/** The longest postings for which there are fewer places than for shorter ones. */
+function lengthsBySlots(board: Board, bytesMax: number): number[] {
+  const lengths: number[] = []
+  for (let length = bytesMax; length > board.bytesMax; length = Math.floor(length / 2)) {
+    if (lengths.length === 0 || board.slotsFor(length) > board.slotsFor(lengths.at(-1) as number)) lengths.push(length)
+  }
+  return lengths
 }
 
 function boardOf(stage: Stage, rank: number): Board {

@@ -35,7 +35,7 @@ function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChanne
     'wishForRoom',
   ] as const
   const bound = all.map((name) => [name, (channel[name] as (...args: unknown[]) => unknown).bind(channel)])
-  return { ...(Object.fromEntries(bound) as unknown as BoardChannel), ...methods }
+  return { ...(Object.fromEntries(bound) as unknown as BoardChannel), bytesMax: channel.bytesMax, ...methods }
 }
 
 class SeesWhatIsNotThere extends OtherBoard {
@@ -59,6 +59,22 @@ class ForgetsKinds extends OtherBoard {
 class NeverSaysThatItIsDone extends OtherBoard {
   protected override changed(channel: BoardChannel): BoardChannel {
     return but(channel, { done: () => undefined })
+  }
+}
+
+/** Lags where long postings may be. */
+class SaysLateThatItIsDone extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { done: (number) => channel.done(number & ~1) })
+  }
+}
+
+class MixesPlacesOfLongPostings extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, {
+      offsetOf: (member, number, byteLength) =>
+        channel.offsetOf(member, byteLength > 100_000 ? number ^ 1 : number, byteLength),
+    })
   }
 }
 
@@ -124,6 +140,8 @@ export const BOARD_MUTANTS: readonly {
   { mutant: CutsPostings, foundBy: /length/ },
   { mutant: ForgetsKinds, foundBy: /kind/ },
   { mutant: NeverSaysThatItIsDone, foundBy: /has no room|done/ },
+  { mutant: SaysLateThatItIsDone, foundBy: /is done with/ },
+  { mutant: MixesPlacesOfLongPostings, foundBy: /posting \d+ of member/ },
   { mutant: AlwaysTellsWell, foundBy: /stage/ },
   { mutant: HasOneStageOnly, foundBy: /stage/ },
   { mutant: HasOneChannelOnly, foundBy: /another channel|already|RangeError/ },

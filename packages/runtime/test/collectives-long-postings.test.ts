@@ -1,0 +1,253 @@
+// Postings longer than a slot of the board: of those a rank has one or two at a time, in places that serve again, and in reductions every
+// rank writes what its piece comes to into its own.
+import assert from 'node:assert/strict'
+import type { Communicator } from '../src/communicator.js'
+import { MAX, SUM } from '../src/operation.js'
+import { within } from './support/deadline.js'
+import { callAll, combinedData, rankData, sameBytes } from './support/memory-collectives.js'
+import { Random } from './support/random.js'
+import { simulate } from './support/simulated-job.js'
+
+const SIZES = [3, 4]
+const KiB = 1024
+/** Bytes: every length at which postings have other places, or reductions another algorithm; and beyond what is posted. */
+const LIMITS = [16, 32, 128, 512, 1024].map((kib) => kib * KiB)
+const SEED = Number(process.env.ONECOPY_SEED ?? Date.now() % 2 ** 31)
+
+function turns(count: number): Promise<void> {
+  return new Promise((resolve) => {
+    const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
+    turn(count)
+  })
+}
+
+/** How a call ends: its error's code, or 'done'. */
+function ending(call: PromiseLike<unknown>, what: string): Promise<string> {
+  return within(Promise.resolve(call), what).then(
+    () => 'done',
+    (error: { code?: string }) => error.code ?? String(error),
+  )
+}
+
+describe(`collectives by long postings (ONECOPY_SEED=${SEED})`, () => {
+  for (const size of SIZES) {
+    it(`are right around every limit, on ${size} ranks`, async () => {
+      for (const limit of LIMITS) {
+        await simulate(size, {}, async (world) => {
+          for (const length of [limit - 8, limit, limit + 8]) await callAll(world, length)
+        })
+      }
+    })
+
+    it(`are right where several long arrays are cut, on ${size} ranks`, async () => {
+      // blocks for each rank, so that what is posted for all of them is as long as may be
+      await simulate(size, {}, async (world) => {
+        for (const limit of LIMITS) await callAll(world, Math.floor(limit / size / 8) * 8)
+      })
+    })
+  }
+
+  it('send no message, and read nobody’s memory', async () => {
+    await simulate(4, {}, async (world) => {
+      const { messages, bytesSingleCopy } = world.statistics
+      const [array, result] = [new Float64Array(131_072), new Float64Array(131_072)]
+      await world.allreduceInto(array, result, SUM)
+      await world.reduceInto(array, result, SUM, 2)
+      await world.bcastInto(array, 1)
+      await world.allgatherInto(array, new Float64Array(4 * 131_072))
+      await world.alltoallInto(array, result)
+      const after = world.statistics
+      assert.deepEqual([after.messages, after.bytesSingleCopy], [messages, bytesSingleCopy])
+    })
+  })
+
+  it('may be outstanding in any number, between short ones, on two communicators, begun and awaited at different times', async () => {
+    const random = new Random(SEED)
+    for (const size of SIZES) {
+      const plan = Array.from({ length: 120 }, () => ({
+        verb: random.pick(['allreduce', 'reduce', 'bcast', 'allgather'] as const),
+        length: random.pick([1, 1000, 2049, 5000, 20_000, 65_536, 65_537, 100_000, 131_073]),
+        root: random.between(0, size - 1),
+        isOnCopy: random.chance(0.3),
+      }))
+      const pauses = Array.from({ length: size }, () =>
+        plan.map(() => (random.chance(0.1) ? random.between(1, 30) : 0)),
+      )
+      await simulate(size, {}, async (world, rank) => {
+        const copy = await world.dup()
+        const calls: { readonly call: PromiseLike<unknown>; readonly check: () => void }[] = []
+        for (const [at, { verb, length, root, isOnCopy }] of plan.entries()) {
+          const comm = isOnCopy ? copy : world
+          const what = `call ${at}, ${verb} of ${length}, on rank ${rank} of ${size}`
+          if (verb === 'allreduce' || verb === 'reduce') {
+            const result = rankData(rank + 1, length)
+            const wanted = combinedData(size, length, (a, b) => a + b)
+            const isMine = verb === 'allreduce' || rank === root
+            calls.push({
+              call:
+                verb === 'allreduce'
+                  ? comm.allreduceInto(rankData(rank, length), result, SUM)
+                  : comm.reduceInto(rankData(rank, length), isMine ? result : null, SUM, root),
+              check: () => sameBytes(result, isMine ? wanted : rankData(rank + 1, length), what),
+            })
+          } else if (verb === 'bcast') {
+            const data = rankData(rank, length)
+            calls.push({ call: comm.bcastInto(data, root), check: () => sameBytes(data, rankData(root, length), what) })
+          } else {
+            const all = new Float64Array(size * length)
+            calls.push({
+              call: comm.allgatherInto(rankData(rank, length), all),
+              check: () => {
+                for (let source = 0; source < size; source++) {
+                  sameBytes(all.slice(source * length, (source + 1) * length), rankData(source, length), what)
+                }
+              },
+            })
+          }
+          if (pauses[rank]![at] !== 0) await turns(pauses[rank]![at]!)
+          if (at % 17 === 16) await calls[at - (rank % 8)]!.call
+        }
+        for (const { call } of rank % 2 === 0 ? calls : [...calls].reverse()) await call
+        for (const { check } of calls) check()
+      })
+    }
+  })
+
+  it('let a root run ahead by the places there are, and no further', async () => {
+    for (const [length, places] of [
+      [16 * KiB, 8],
+      [16 * KiB + 1, 2],
+      [512 * KiB, 2],
+      [512 * KiB + 1, 1],
+      [1024 * KiB, 1],
+    ] as const) {
+      await simulate(3, {}, async (world, rank) => {
+        const data = Array.from({ length: 12 }, (_, i) => new Uint8Array(length).fill(rank === 0 ? i + 1 : 0))
+        if (rank === 0) {
+          const calls = data.map((each) => world.bcastInto(each))
+          await turns(20)
+          assert.deepEqual(
+            calls.map(({ done }) => done),
+            calls.map((_, i) => i < places),
+            `${length} bytes`,
+          )
+          await Promise.all([world.send(0, 1), world.send(0, 2), ...calls])
+        } else {
+          await world.recv(0)
+          for (const each of data) await world.bcastInto(each)
+          for (const [i, each] of data.entries())
+            assert.ok(
+              each.every((value) => value === i + 1),
+              `${length} bytes, ${i}`,
+            )
+        }
+      })
+    }
+  })
+
+  it('wait for who still reads the one that took all places, though they need only one', async () => {
+    await simulate(3, {}, async (world, rank) => {
+      const arrays = [131_072, 4096, 1, 4096].map((length, i) => new Float64Array(length).fill(rank === 0 ? i + 1 : 0))
+      if (rank === 0) {
+        const calls = arrays.map((array) => world.bcastInto(array))
+        await turns(20)
+        assert.deepEqual(
+          calls.map(({ done }) => done),
+          [true, false, true, false],
+        )
+        await Promise.all([world.send(0, 1), world.send(0, 2), ...calls])
+      } else {
+        await world.recv(0)
+        for (const array of arrays) await world.bcastInto(array)
+        for (const [i, array] of arrays.entries()) assert.ok(array.every((value) => value === i + 1))
+      }
+    })
+  })
+
+  it('fail when ranks give other lengths or kinds, and leave other communicators alone', async () => {
+    const verbs: Record<string, (comm: Communicator, array: Float64Array | BigInt64Array) => PromiseLike<unknown>> = {
+      bcastInto: (comm, array) => comm.bcastInto(array),
+      reduceInto: (comm, array) => comm.reduceInto(array, array.slice(), array instanceof Float64Array ? SUM : MAX),
+      allreduceInto: (comm, array) =>
+        comm.allreduceInto(array, array.slice(), array instanceof Float64Array ? SUM : MAX),
+      allgatherInto: (comm, array) => comm.allgatherInto(array, new Float64Array(array.length * comm.size)),
+      alltoallInto: (comm, array) => comm.alltoallInto(array, array.slice()),
+    }
+    for (const [verb, call] of Object.entries(verbs)) {
+      for (const odd of [0, 2]) {
+        for (const [usual, other] of [
+          [12_000, 12_003],
+          [12_000, 30_000],
+          [12_000, 90_000],
+          [90_000, 12_000],
+          [12_000, 300],
+          [300, 12_000],
+          [12_000, 300_000],
+          [12_000, 'of another kind'],
+        ] as const) {
+          const codes = await simulate(3, {}, async (world, rank) => {
+            const copy = await world.dup()
+            const given =
+              rank !== odd
+                ? new Float64Array(usual)
+                : other === 'of another kind'
+                  ? new BigInt64Array(usual)
+                  : new Float64Array(other)
+            const code = await ending(call(copy, given), `${verb}, ${usual} and ${other}`)
+            assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 3)
+            return code
+          })
+          const what = `${verb}, ${usual} and on rank ${odd} ${other}: ${codes.join()}`
+          // which elements they are is no matter where none are combined
+          const mayPass = other === 'of another kind' && !verb.includes('reduce')
+          assert.ok(mayPass || codes.some((code) => code !== 'done'), what)
+          for (const code of codes) assert.match(code, /^done$|^ERR_(TRUNCATE|TYPE|COLLECTIVE)$/, what)
+        }
+      }
+    }
+  })
+
+  it('fail when a rank has posted and dies before its piece is combined', async () => {
+    for (const verb of ['allreduceInto', 'reduceInto'] as const) {
+      await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {
+        const long = rankData(rank, 60_000)
+        if (rank === 2) {
+          void Promise.resolve(world[verb](long, long.slice(), SUM)).catch(() => undefined)
+          job.kill(2)
+          return
+        }
+        await turns(10)
+        const ended = await ending(world[verb](long, long.slice(), SUM), verb)
+        assert.ok(
+          ['ERR_PROC_FAILED', 'ERR_COLLECTIVE'].includes(ended) ||
+            (verb === 'reduceInto' && rank !== 0 && ended === 'done'),
+          `${verb} on rank ${rank}: ${ended}`,
+        )
+      })
+    }
+  })
+
+  it('can be given up by one rank, for all, before they had room or in the middle', async () => {
+    for (const before of [0, 1, 3]) {
+      await simulate(3, {}, async (world, rank) => {
+        const copy = await world.dup()
+        const long = rankData(rank, 60_000)
+        const calls = Array.from({ length: before }, () => copy.allreduceInto(long, long.slice(), SUM))
+        const controller = new AbortController()
+        const last = copy.allreduceInto(long, long.slice(), SUM, rank === 0 ? { signal: controller.signal } : {})
+        if (rank === 0) controller.abort(new Error('enough'))
+        for (const call of calls) assert.match(await ending(call, 'an earlier one'), /^done$|^ERR_COLLECTIVE$/)
+        const ended = await ending(last, 'the last')
+        if (rank === 0) assert.match(ended, /enough|ERR_/)
+        else assert.match(ended, /^done$|^ERR_COLLECTIVE$/)
+        // and what comes on another communicator is right
+        const sum = await within(world.allreduce(long, SUM), 'the next collective')
+        sameBytes(
+          sum,
+          combinedData(3, 60_000, (a, b) => a + b),
+          'the next collective',
+        )
+      })
+    }
+  })
+})
