@@ -38,6 +38,8 @@ export interface PostedPlan<T> {
    * it posts nothing.
    */
   readonly own: Uint8Array | readonly Uint8Array[] | typeof BY_MESSAGES | null
+  /** What of the memory that it posts nobody reads, from byte to byte: it is left out. */
+  readonly unread?: readonly [start: number, end: number]
   /** The type of elements that it posts and expects; VALUE where it has no memory. */
   readonly type: number
   /** The ranks whose postings it reads. */
@@ -88,6 +90,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
   private readonly beginsByMessages: boolean
+  /** What it posts, or expects to be posted, is long. */
+  private readonly isLong: boolean
+  /** What it posts of its own, where a part is left out. */
+  private readonly parts: readonly [first: Uint8Array, last: Uint8Array] | null
   private readonly type: number
   private readonly sources: readonly number[]
   private readonly byteLengths: readonly number[]
@@ -120,6 +126,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.type = plan.type
     this.sources = plan.sources
     this.byteLengths = plan.byteLengths
+    const { bytesMax } = postings.board
+    const isLong = own instanceof Uint8Array && own.length > bytesMax
+    this.isLong = isLong || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
+    const { unread } = plan
+    this.parts = isLong && unread !== undefined ? [own.subarray(0, unread[0]), own.subarray(unread[1])] : null
     this.take = plan.take
     this.make = plan.byMessages
   }
@@ -127,6 +138,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** Posts, if there is room; else `done` will. */
   start(): void {
     this.number = this.postings.take()
+    if (this.isLong) this.postings.beginLong()
     this.error = undefined
     this.found = 0
     this.isOver = false
@@ -160,6 +172,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   get isDue(): boolean {
     const { channel } = this.postings
+    // before it sleeps: it may be that a rank with a longer array waits for that
+    this.postings.sayDone()
     if (!this.isPosted) return this.postings.hasRoom(this.number, this.postedLength)
     for (let i = this.found; i < this.sources.length; i++) {
       if (!channel.has(this.sources[i]!, this.number)) return false
@@ -174,7 +188,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (this.isOver) return
     this.isOver = true
     if (this.names !== null) this.names.withdraw()
-    this.postings.done(this.number)
+    this.postings.done(this.number, this.isLong)
   }
 
   /** What is to be run instead of waiting, if anything. */
@@ -242,9 +256,14 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (!this.postings.hasRoom(this.number, this.postedLength)) return false
     if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
     else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
+    else if (this.parts !== null) this.postParts(this.parts)
     else this.postings.post(this.number, this.type, own as Uint8Array)
     this.isPosted = true
     return true
+  }
+
+  private postParts([first, last]: readonly [Uint8Array, Uint8Array]): void {
+    this.postings.postParts(this.number, this.type, (this.own as Uint8Array).length, first, last)
   }
 
   /** Names and words are always short. */

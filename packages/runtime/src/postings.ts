@@ -25,8 +25,10 @@ export class Postings {
   private readonly doneAbove = new Set<number>()
   /** Nobody reads anything up to here any more, as far as is known. */
   private allDoneUpTo: number
-  /** The last posting of this rank that took all places of long ones. */
+  /** This rank's last posting that took all places of long ones. */
   private lastWhole: number
+  /** Collectives under way in which long arrays may be posted. */
+  private longUnderWay = 0
   private wishes = false
 
   /**
@@ -94,9 +96,18 @@ export class Postings {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    if (bytes.length > this.board.bytesMax && this.board.slotsFor(bytes.length) === 1) this.lastWhole = number
+    if (bytes.length > this.board.bytesMax) this.takePlaces(number, bytes.length)
     if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
     this.channel.post(number, kind, bytes)
+  }
+
+  /** As {@link post}, without the bytes between the parts: those at the beginning and at the end of what is posted. */
+  postParts(number: number, kind: number, byteLength: number, first: Uint8Array, last: Uint8Array): void {
+    if (byteLength > this.board.bytesMax) this.takePlaces(number, byteLength)
+    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
+    this.channel.fill(number, byteLength, 0, first)
+    this.channel.fill(number, byteLength, byteLength - last.length, last)
+    this.channel.publish(number, kind, byteLength)
   }
 
   /** This rank does not post `number`. */
@@ -120,8 +131,24 @@ export class Postings {
     return true
   }
 
-  /** This rank reads nothing of posting `number` any more. */
-  done(number: number): void {
+  /**
+   * A collective begins in which long arrays may be posted, until {@link done}. There are so few places for them that whoever posts one must
+   * hear at once what this rank has read, or two could wait for each other.
+   */
+  beginLong(): void {
+    this.longUnderWay++
+    this.sayDone()
+  }
+
+  /** Tells the others what they have not heard yet of {@link done}. */
+  sayDone(): void {
+    this.channel.done(this.doneUpTo, true)
+  }
+
+  /** This rank reads nothing of posting `number` any more. `isLong`: it was one of those that {@link beginLong} was called for. */
+  done(number: number, isLong = false): void {
+    const atOnce = this.longUnderWay > 0
+    if (isLong) this.longUnderWay--
     if (number !== after(this.doneUpTo)) {
       this.doneAbove.add(number)
       return
@@ -130,7 +157,11 @@ export class Postings {
     while (this.doneAbove.size > 0 && this.doneAbove.delete(after(this.doneUpTo))) {
       this.doneUpTo = after(this.doneUpTo)
     }
-    this.channel.done(this.doneUpTo)
+    this.channel.done(this.doneUpTo, atOnce)
+  }
+
+  private takePlaces(number: number, byteLength: number): void {
+    if (this.board.slotsFor(byteLength) === 1) this.lastWhole = number
   }
 
   /** Up to which number nobody may read anything any more before `number` is posted. */

@@ -207,6 +207,23 @@ describe(`collectives by long postings (ONECOPY_SEED=${SEED})`, () => {
     }
   })
 
+  it('fail when they are longer than expected, though who posts them has not heard how far the others are', async () => {
+    for (let before = 0; before < 10; before++) {
+      const codes = await simulate(3, {}, async (world, rank) => {
+        const copy = await world.dup()
+        for (let i = 0; i < before; i++) await copy.barrier()
+        const code = await ending(copy.bcastInto(new Float64Array(rank === 0 ? 100_000 : 1)), `after ${before}`)
+        assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 3)
+        return code
+      })
+      assert.match(
+        codes.join(),
+        /^(done|ERR_COLLECTIVE)(,ERR_(TRUNCATE|COLLECTIVE)){2}$/,
+        `after ${before}: ${codes.join()}`,
+      )
+    }
+  })
+
   it('fail when a rank has posted and dies before its piece is combined', async () => {
     for (const verb of ['allreduceInto', 'reduceInto'] as const) {
       await simulate(3, { settings: { onFailure: 'continue' } }, async (world, rank, job) => {

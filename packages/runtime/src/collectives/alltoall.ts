@@ -118,6 +118,7 @@ function exchanged(
   return new PostedStep(exchange, postings, {
     collective: 'alltoallInto',
     own: isPosted ? bytes : [bytes],
+    unread: [rank * each, (rank + 1) * each],
     type: UINT8,
     sources,
     byteLengths: sources.map(() => bytes.length),

@@ -31,6 +31,10 @@ export function postedReduction(
   return new PostedStep(exchange, postings, {
     collective,
     own: bytesOf(own),
+    unread: [pieces.cut.start(rank), pieces.cut.start(rank + 1)].map((at) => at * own.BYTES_PER_ELEMENT) as [
+      number,
+      number,
+    ],
     type: itemTypeOf(own),
     sources: others,
     byteLengths: new Array(size - 1).fill(own.byteLength),

@@ -49,6 +49,12 @@ export interface BoardChannel {
    */
   post(number: number, kind: number, bytes: Uint8Array): void
 
+  /** Puts `bytes` where they begin `offset` bytes into posting `number`, which must have room, and will have `byteLength` bytes. */
+  fill(number: number, byteLength: number, offset: number, bytes: Uint8Array): void
+
+  /** Posts what has been filled in, as {@link post}. What lies between is of no meaning. */
+  publish(number: number, kind: number, byteLength: number): void
+
   /** Has this rank's slot of `number`, about which nobody will ask before it is posted, hold nothing that could be taken for another. */
   forget(number: number): void
 
@@ -78,9 +84,9 @@ export interface BoardChannel {
 
   /**
    * This rank reads nothing up to `number` any more. What others hear of it lags behind by less than half of the slots: so much less
-   * to tell, and still room for who is not that far ahead. Where the channel takes longer postings than the board, they hear it at once.
+   * to tell, and still room for who is not that far ahead. `atOnce`: they hear it now, as who posts long ones must.
    */
-  done(number: number): void
+  done(number: number, atOnce?: boolean): void
 
   /** Up to which number `member` is done, as far as it has said. */
   doneBy(member: number): number

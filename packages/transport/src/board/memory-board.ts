@@ -20,7 +20,7 @@ import {
 
 /** Up to here a byte loop is faster than `set`. */
 const LOOP_BYTES_MAX = 24
-/** Who is done says so once for so many postings, unless they may be long: an ordered store, and a look at who waits for room. */
+/** Who is done says so once for so many postings: an ordered store, and a look at who waits for room. */
 const DONE_PART = BOARD_SLOTS / 2
 
 /** What a {@link MemoryBoard} lies in. */
@@ -83,7 +83,6 @@ class MemoryChannel implements BoardChannel {
   private readonly slotWords: number
   private readonly stageWord: number
   private readonly shortBytesMax: number
-  private readonly donePart: number
   private saidDone = 0
 
   constructor(memory: BoardMemory, layout: BoardLayout, index: number, ranks: readonly number[]) {
@@ -96,7 +95,6 @@ class MemoryChannel implements BoardChannel {
     this.wake = (other) => memory.wake(other)
     this.bytesMax = channelBytesMax(layout, index, ranks.length)
     this.shortBytesMax = layout.bytesMax
-    this.donePart = this.bytesMax > layout.bytesMax ? 1 : DONE_PART
     const partOf = (member: number): number => byteOffset / 4 + boardPartWord(layout, index, member)
     const longPartOf = (member: number): number => byteOffset / 4 + longPartWord(layout, index, member)
     this.parts = ranks.map(partOf)
@@ -108,18 +106,26 @@ class MemoryChannel implements BoardChannel {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    const words = this.words
-    const slot = this.own + this.slotWord(number)
     const { length } = bytes
-    const at = 4 * slot + SLOT_HEADER_BYTES
+    const at = this.ownOffset(number, length)
     if (length > LOOP_BYTES_MAX) {
-      this.bytes.set(bytes, length > this.shortBytesMax ? 4 * (this.ownLong + longPlaceWord(number, length)) : at)
+      this.bytes.set(bytes, at)
     } else {
       const own = this.bytes
       for (let i = 0; i < length; i++) own[at + i] = bytes[i] as number
     }
+    this.publish(number, kind, length)
+  }
+
+  fill(number: number, byteLength: number, offset: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.ownOffset(number, byteLength) + offset)
+  }
+
+  publish(number: number, kind: number, byteLength: number): void {
+    const words = this.words
+    const slot = this.own + this.slotWord(number)
     words[slot + SLOT_KIND_WORD] = kind
-    words[slot + SLOT_LENGTH_WORD] = length
+    words[slot + SLOT_LENGTH_WORD] = byteLength
     Atomics.store(words, slot + SLOT_NUMBER_WORD, number)
     const others = this.others
     for (let i = 0; i < others.length; i++) this.wake(others[i] as number)
@@ -167,8 +173,9 @@ class MemoryChannel implements BoardChannel {
     return said === ~number ? TOLD_ILL : NOT_TOLD
   }
 
-  done(number: number): void {
-    if (((number - this.saidDone) | 0) < this.donePart) return
+  done(number: number, atOnce = false): void {
+    const news = (number - this.saidDone) | 0
+    if (news < DONE_PART && !(atOnce && news > 0)) return
     this.saidDone = number
     Atomics.store(this.words, this.own + DONE_WORD, number)
     const parts = this.otherParts
@@ -183,6 +190,11 @@ class MemoryChannel implements BoardChannel {
 
   wishForRoom(wishes: boolean): void {
     Atomics.store(this.words, this.own + WISH_WORD, wishes ? 1 : 0)
+  }
+
+  private ownOffset(number: number, byteLength: number): number {
+    if (byteLength > this.shortBytesMax) return 4 * (this.ownLong + longPlaceWord(number, byteLength))
+    return 4 * (this.own + this.slotWord(number)) + SLOT_HEADER_BYTES
   }
 
   /** Counted from a rank's part. */

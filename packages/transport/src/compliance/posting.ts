@@ -119,18 +119,19 @@ export const posting: Area = {
             const contents = (at: number): Uint8Array =>
               pattern(at % 3 === 0 ? 40 : at % 3 === 1 ? longest : longest - 16, 100 * index + at)
             for (number++; number < from + 4 * slots; number++) {
-              writer.post(number, KIND, contents(number))
+              if (number % 2 === 0) writer.post(number, KIND, contents(number))
+              else postInParts(writer, number, contents(number))
               for (let kept = Math.max(from, number - slots + 1); kept <= number; kept++) {
                 for (const reader of readers) expectPosting(stage, 0, reader, 0, kept, contents(kept))
               }
               for (const [at, reader] of readers.entries()) {
                 const done = Math.max(from - 1, number - slots + 1)
-                reader.done(done)
+                reader.done(done, true)
                 same(writer.doneBy(at + 1), done, `what member ${at + 1} is done with`)
               }
             }
             number--
-            for (const reader of readers) reader.done(number)
+            for (const reader of readers) reader.done(number, true)
           }
         }
       },
@@ -302,6 +303,13 @@ function expectPosting(
   const at = reader.offsetOf(member, number, wanted.length)
   same(at % 16, 0, `${what}: alignment`)
   sameBytes(boardOf(stage, rank).bytes.subarray(at, at + wanted.length), wanted, what)
+}
+
+function postInParts(writer: BoardChannel, number: number, bytes: Uint8Array): void {
+  const middle = Math.floor(bytes.length / 3)
+  writer.fill(number, bytes.length, middle, bytes.subarray(middle))
+  writer.fill(number, bytes.length, 0, bytes.subarray(0, middle))
+  writer.publish(number, KIND, bytes.length)
 }
 
 /** The longest postings for which there are fewer places than for shorter ones. */

@@ -23,6 +23,8 @@ abstract class OtherBoard extends PassThrough {
 function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChannel {
   const all = [
     'post',
+    'fill',
+    'publish',
     'forget',
     'has',
     'kindOf',
@@ -65,7 +67,7 @@ class NeverSaysThatItIsDone extends OtherBoard {
 /** Lags where long postings may be. */
 class SaysLateThatItIsDone extends OtherBoard {
   protected override changed(channel: BoardChannel): BoardChannel {
-    return but(channel, { done: (number) => channel.done(number & ~1) })
+    return but(channel, { done: (number) => channel.done(number) })
   }
 }
 
