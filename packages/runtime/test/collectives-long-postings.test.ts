@@ -8,10 +8,10 @@ import { callAll, combinedData, rankData, sameBytes } from './support/memory-col
 import { Random } from './support/random.js'
 import { simulate } from './support/simulated-job.js'
 
-const SIZES = [3, 4]
+const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: every length at which postings have other places, or reductions another algorithm; and beyond what is posted. */
-const LIMITS = [16, 32, 128, 512, 1024].map((kib) => kib * KiB)
+const LIMITS = [16, 32, 48, 128, 192, 256, 512, 1024].map((kib) => kib * KiB)
 const SEED = Number(process.env.ONECOPY_SEED ?? Date.now() % 2 ** 31)
 
 function turns(count: number): Promise<void> {

@@ -6,7 +6,7 @@ import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkApart, checkView } from './arguments.js'
 import { type Blocks, blocksOf } from './blocks.js'
-import { allgatherAlgorithm, allgathersDirectly, goesDirectly, pullsParts } from './choose.js'
+import { allgatherAlgorithm, allgathersDirectly, goesDirectly, postsParts, pullsParts } from './choose.js'
 import { expectExactly, othersThan } from './messages.js'
 
 /** How `allgatherInto` divides `recv`; the same on every rank. */
@@ -61,7 +61,7 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
   const byMessages = () => blocksByMessages(exchange, own, blocks)
   const { total } = blocks
   const each = blocks.byteLength(rank)
-  const isPosted = postings?.fits(each) === true
+  const isPosted = postings?.fits(each) === true && postsParts(each, size)
   // blocks of several lengths: some may be short enough to be posted, and then all go by messages
   if (postings === null || !(isPosted || (blocks.even && pullsParts(each)))) {
     return saidToGoByMessages(exchange, 'allgatherInto', byMessages)

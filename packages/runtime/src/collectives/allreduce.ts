@@ -69,7 +69,7 @@ function reduced(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule
   if (!postings.fits(recv.byteLength)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
   }
-  if (postsReductionInPieces(recv.byteLength, size, false)) {
+  if (postsReductionInPieces(recv.byteLength, false)) {
     return postedReduction(exchange, postings, reduction, byMessages)
   }
   const type = itemTypeOf(recv)

@@ -7,7 +7,7 @@ import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { blocksPulled } from './allgather.js'
 import { checkApart, checkValues, checkView } from './arguments.js'
 import { type Blocks, blocksOf, type Side, wholeNumbers } from './blocks.js'
-import { ALLTOALL_PEERS_MAX, goesDirectly, pullsParts } from './choose.js'
+import { ALLTOALL_PEERS_MAX, goesDirectly, postsParts, pullsParts } from './choose.js'
 import { type ElementKind, elementTypesOf } from './element-kinds.js'
 import { expectExactly, othersThan } from './messages.js'
 
@@ -106,7 +106,7 @@ function exchanged(
     sending.blocks.even &&
     receiving.blocks.even
   const each = bytes.length / size
-  const isPosted = postings?.fits(bytes.length) === true
+  const isPosted = postings?.fits(bytes.length) === true && postsParts(each, size)
   // in place, what others read would be overwritten
   const isPulled = !isPosted && sending !== receiving && pullsParts(each)
   if (postings === null || !isEven || !(isPosted || isPulled)) {

@@ -132,6 +132,28 @@ export function pullsReduction(byteLength: number, size: number, isRooted: boole
   return byteLength >= (size === 2 ? PULL_ALLREDUCE_OF_TWO_BYTES_MIN : PULL_ALLREDUCE_BYTES_MIN)
 }
 
+/**
+ * Of two ranks that send as much as they receive, each reads in these lengths faster than it posts, if the array has lain in its owner's
+ * cache for long (allgather of 64 KiB: 9.5 us, posted 10.8; of 32: 6.6, 5.7; of 256: 32, 30; of 1 MiB: 118, 83).
+ */
+const READ_BY_TWO_BYTES_MIN = 48 * 1024
+const READ_BY_TWO_BYTES_MAX = 192 * 1024
+
+/** Whether parts that could be posted are, where every rank sends and receives alike. */
+export function postsParts(byteLength: number, size: number): boolean {
+  return size > 2 || byteLength < READ_BY_TWO_BYTES_MIN || byteLength > READ_BY_TWO_BYTES_MAX
+}
+
+/** From here on two ranks do better each to combine a half than to leave all to the root (256 KiB: 44 to 40 us; 512: 74, 51). */
+const TWO_TO_ROOT_BYTES_MIN = 256 * 1024
+/** A root that gets one array by message combines it as it comes, up to there; what is shorter than this is posted (16 KiB: 3.5 us). */
+const TWO_TO_ROOT_SHORT_BYTES_MAX = 16 * 1024
+
+/** Whether arrays that could be posted are, where a root combines them. */
+export function postsToRoot(byteLength: number, size: number): boolean {
+  return size > 2 || byteLength <= TWO_TO_ROOT_SHORT_BYTES_MAX || byteLength >= TWO_TO_ROOT_BYTES_MIN
+}
+
 /** Below, a second meeting costs more than to combine what others combine too (4 ranks on 2 cores, 16 KiB: 20 us either way; 32: 28 to 22). */
 const POSTED_PIECES_BYTES_MIN = 32 * 1024
 /** To a root, which can combine all while the others are ahead (64 KiB: 26 us, in pieces 32; 256: 84, 64). */
@@ -141,8 +163,8 @@ const POSTED_PIECES_TO_ROOT_BYTES_MIN = 128 * 1024
  * Whether a reduction that is posted is cut into a piece per rank, which each combines; whoever gets the result takes the others' from where
  * they lie.
  */
-export function postsReductionInPieces(byteLength: number, size: number, isRooted: boolean): boolean {
-  return size > 2 && byteLength >= (isRooted ? POSTED_PIECES_TO_ROOT_BYTES_MIN : POSTED_PIECES_BYTES_MIN)
+export function postsReductionInPieces(byteLength: number, isRooted: boolean): boolean {
+  return byteLength >= (isRooted ? POSTED_PIECES_TO_ROOT_BYTES_MIN : POSTED_PIECES_BYTES_MIN)
 }
 
 /** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */

@@ -8,7 +8,7 @@ import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { combinesAtRoot, postsReductionInPieces, pullsReduction, reducesToRootInPieces } from './choose.js'
+import { combinesAtRoot, postsReductionInPieces, postsToRoot, pullsReduction, reducesToRootInPieces } from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
@@ -87,11 +87,11 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
   const type = itemTypeOf(own)
   const { byteLength } = own
   // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
-  const isPosted = op.isBuiltIn && postings.fits(byteLength)
+  const isPosted = op.isBuiltIn && postings.fits(byteLength) && postsToRoot(byteLength, size)
   if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
   }
-  if (isPosted && postsReductionInPieces(byteLength, size, true)) {
+  if (isPosted && postsReductionInPieces(byteLength, true)) {
     return postedReduction(exchange, postings, reduction, byMessages)
   }
   if (recv === null) {

@@ -51,15 +51,13 @@ const POSTING_BYTES_OF_FEW = 16 * 1024
 const POSTING_BYTES = 4 * 1024
 
 /**
- * In jobs of few ranks several others read a long posting, and each copies it faster than it would read its owner's memory, whose pages the
- * kernel has to look up (4 ranks on 2 cores, broadcast of 64 KiB: 39 to 12 us; 1 MiB: 296 to 143). One longer than a place takes all.
+ * In jobs of few ranks whoever reads a long posting copies it faster than it would read its owner's memory, whose pages the kernel has to
+ * look up (4 ranks on 2 cores, broadcast of 64 KiB: 39 to 12 us; 1 MiB: 296 to 143). One longer than a place takes all.
  */
 const LONG_PLACE_BYTES = 512 * 1024
 /** A power of two: whoever posts is ahead by one, and what is written is still in a cache when it is read. */
 const LONG_PLACES = 2
-/** With one reader nothing is gained. */
-const LONG_RANKS_MIN = 3
-/** All places for long postings take no more than this: two channels' for 4 ranks. */
+/** All places for long postings take no more than this: two channels' for 4 ranks, four for 2. */
 const LONG_AREA_BYTES_MAX = 9 * 1024 * 1024
 /** A page more, so that the same element of several postings does not fall into the same set of a cache. */
 const LONG_STRIDE_BYTES = LONG_PLACE_BYTES + PAGE_BYTES
@@ -90,7 +88,7 @@ export function boardLayout(size: number): BoardLayout {
   const partBytes = FIRST_SLOT_BYTE + BOARD_SLOTS * slotBytes
   const isOfUse = size >= 2 && size <= BOARD_RANKS_MAX
   const channels = !isOfUse ? 0 : Math.min(BOARD_CHANNELS_MAX, Math.floor(BOARD_BYTES_MAX / (size * partBytes)))
-  const takesLong = size >= LONG_RANKS_MIN && size <= FEW_RANKS
+  const takesLong = size >= 2 && size <= FEW_RANKS
   const longPartBytes = LONG_PLACES * LONG_STRIDE_BYTES
   const longChannels = takesLong ? Math.floor(LONG_AREA_BYTES_MAX / (size * longPartBytes)) : 0
   const shortBytes = channels * size * partBytes
@@ -109,9 +107,9 @@ export function boardLayout(size: number): BoardLayout {
   }
 }
 
-/** The longest posting on a channel of `members` ranks. */
-export function channelBytesMax(layout: BoardLayout, channel: number, members: number): number {
-  return channel < layout.longChannels && members >= LONG_RANKS_MIN ? layout.longBytesMax : layout.bytesMax
+/** The longest posting on a channel. */
+export function channelBytesMax(layout: BoardLayout, channel: number): number {
+  return channel < layout.longChannels ? layout.longBytesMax : layout.bytesMax
 }
 
 /** The word at which a rank's part of a channel starts. */

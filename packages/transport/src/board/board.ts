@@ -40,7 +40,7 @@ export const TOLD_ILL = 2
 
 /** One rank's end of a channel. Members are counted from 0, in the order of the group; a `number` is an int32 other than 0 and -1, and wraps. */
 export interface BoardChannel {
-  /** The longest posting, in bytes: the board's `bytesMax`, or more than that. Depends on the channel's index and the number of members. */
+  /** The longest posting, in bytes: the board's `bytesMax`, or more than that. Depends on the channel's index. */
   readonly bytesMax: number
 
   /**

@@ -93,7 +93,7 @@ class MemoryChannel implements BoardChannel {
     this.bytes = bytes
     this.loadsAreOrdered = memory.loadsAreOrdered
     this.wake = (other) => memory.wake(other)
-    this.bytesMax = channelBytesMax(layout, index, ranks.length)
+    this.bytesMax = channelBytesMax(layout, index)
     this.shortBytesMax = layout.bytesMax
     const partOf = (member: number): number => byteOffset / 4 + boardPartWord(layout, index, member)
     const longPartOf = (member: number): number => byteOffset / 4 + longPartWord(layout, index, member)
