@@ -57,8 +57,8 @@ const POSTING_BYTES = 4 * 1024
 const LONG_PLACE_BYTES = 512 * 1024
 /** A power of two: whoever posts is ahead by one, and what is written is still in a cache when it is read. */
 const LONG_PLACES = 2
-/** All places for long postings take no more than this: two channels' for 4 ranks, four for 2. */
-const LONG_AREA_BYTES_MAX = 9 * 1024 * 1024
+/** Channels that have such places: 1 MiB for each rank, which the job reserves at its start. */
+const LONG_CHANNELS = 2
 /** A page more, so that the same element of several postings does not fall into the same set of a cache. */
 const LONG_STRIDE_BYTES = LONG_PLACE_BYTES + PAGE_BYTES
 
@@ -90,7 +90,7 @@ export function boardLayout(size: number): BoardLayout {
   const channels = !isOfUse ? 0 : Math.min(BOARD_CHANNELS_MAX, Math.floor(BOARD_BYTES_MAX / (size * partBytes)))
   const takesLong = size >= 2 && size <= FEW_RANKS
   const longPartBytes = LONG_PLACES * LONG_STRIDE_BYTES
-  const longChannels = takesLong ? Math.floor(LONG_AREA_BYTES_MAX / (size * longPartBytes)) : 0
+  const longChannels = takesLong ? Math.min(LONG_CHANNELS, channels) : 0
   const shortBytes = channels * size * partBytes
   const longByte = Math.ceil(shortBytes / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES / 2
   return {
