@@ -90,8 +90,12 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
   private readonly beginsByMessages: boolean
+  /** What it posts is long. */
+  private readonly postsLong: boolean
   /** What it posts, or expects to be posted, is long. */
   private readonly isLong: boolean
+  /** Others may post long arrays this time, for which they must hear at once what this rank has read. */
+  private isAmongLong = false
   /** What it posts of its own, where a part is left out. */
   private readonly parts: readonly [first: Uint8Array, last: Uint8Array] | null
   private readonly type: number
@@ -127,10 +131,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.sources = plan.sources
     this.byteLengths = plan.byteLengths
     const { bytesMax } = postings.board
-    const isLong = own instanceof Uint8Array && own.length > bytesMax
-    this.isLong = isLong || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
+    this.postsLong = own instanceof Uint8Array && own.length > bytesMax
+    this.isLong = this.postsLong || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
     const { unread } = plan
-    this.parts = isLong && unread !== undefined ? [own.subarray(0, unread[0]), own.subarray(unread[1])] : null
+    this.parts = this.postsLong && unread !== undefined ? partsAround(own as Uint8Array, unread) : null
     this.take = plan.take
     this.make = plan.byMessages
   }
@@ -138,11 +142,13 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** Posts, if there is room; else `done` will. */
   start(): void {
     this.number = this.postings.take()
-    if (this.isLong) this.postings.beginLong()
     this.error = undefined
     this.found = 0
     this.isOver = false
     this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.postings.reachesMemory)
+    // one whose own part goes by messages, or by name, may not know how long the others' are
+    this.isAmongLong = this.isLong || ((this.isByMessages || this.names !== null) && this.postings.takesLong)
+    if (this.isAmongLong) this.postings.beginLong(this.number, this.postsLong)
     this.isPosted = this.own === null
     if (this.isPosted) this.postings.passOver(this.number)
     else this.post()
@@ -172,8 +178,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   get isDue(): boolean {
     const { channel } = this.postings
-    // before it sleeps: it may be that a rank with a longer array waits for that
-    this.postings.sayDone()
     if (!this.isPosted) return this.postings.hasRoom(this.number, this.postedLength)
     for (let i = this.found; i < this.sources.length; i++) {
       if (!channel.has(this.sources[i]!, this.number)) return false
@@ -188,7 +192,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (this.isOver) return
     this.isOver = true
     if (this.names !== null) this.names.withdraw()
-    this.postings.done(this.number, this.isLong)
+    this.postings.done(this.number, this.isAmongLong)
   }
 
   /** What is to be run instead of waiting, if anything. */
@@ -308,7 +312,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const byteLength = isNamed
       ? namedLength(this.postings, source, this.number)
       : channel.byteLengthOf(source, this.number)
-    if (byteLength !== expected || isNamed !== this.expectsNames)
+    if (byteLength !== expected || (!isNamed && !this.postings.fits(byteLength)) || isNamed !== this.expectsNames)
       throw lengthError(this.collective, source, byteLength, expected)
   }
 
@@ -345,6 +349,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 }
 
 const NOTHING = new Uint8Array(0)
+
+function partsAround(bytes: Uint8Array, [start, end]: readonly [number, number]): [Uint8Array, Uint8Array] {
+  return [bytes.subarray(0, start), bytes.subarray(end)]
+}
 
 /** Names for these pieces of memory; null where they have none. */
 function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Names | null {

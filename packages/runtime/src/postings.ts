@@ -29,6 +29,8 @@ export class Postings {
   private lastWhole: number
   /** Collectives under way in which long arrays may be posted. */
   private longUnderWay = 0
+  /** Numbers under which this rank has yet to post a long array, in their order. */
+  private readonly longWaiting = new Set<number>()
   private wishes = false
 
   /**
@@ -84,6 +86,11 @@ export class Postings {
     return this.boardWords[this.channel.offsetOf(member, number, 0) / 4 + index]!
   }
 
+  /** Whether longer arrays can be posted than on any channel. */
+  get takesLong(): boolean {
+    return this.channel.bytesMax > this.board.bytesMax
+  }
+
   /** Whether so much can be posted. */
   fits(byteLength: number): boolean {
     return byteLength <= this.channel.bytesMax
@@ -96,15 +103,13 @@ export class Postings {
   }
 
   post(number: number, kind: number, bytes: Uint8Array): void {
-    if (bytes.length > this.board.bytesMax) this.takePlaces(number, bytes.length)
-    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
+    this.occupy(number, bytes.length)
     this.channel.post(number, kind, bytes)
   }
 
   /** As {@link post}, without the bytes between the parts: those at the beginning and at the end of what is posted. */
   postParts(number: number, kind: number, byteLength: number, first: Uint8Array, last: Uint8Array): void {
-    if (byteLength > this.board.bytesMax) this.takePlaces(number, byteLength)
-    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
+    this.occupy(number, byteLength)
     this.channel.fill(number, byteLength, 0, first)
     this.channel.fill(number, byteLength, byteLength - last.length, last)
     this.channel.publish(number, kind, byteLength)
@@ -117,6 +122,8 @@ export class Postings {
 
   /** Whether posting `number`, of so many bytes, can be made. If not, this rank will be woken when it may be. */
   hasRoom(number: number, byteLength = 0): boolean {
+    // or what comes later would be written over by what comes first, and waits still
+    if (byteLength > this.board.bytesMax && !this.isNextLong(number)) return false
     const before = this.mustBeDone(number, byteLength)
     if (((before - this.allDoneUpTo) | 0) <= 0) return true
     if (!this.areDone(before) && !this.wishes) {
@@ -133,10 +140,11 @@ export class Postings {
 
   /**
    * A collective begins in which long arrays may be posted, until {@link done}. There are so few places for them that whoever posts one must
-   * hear at once what this rank has read, or two could wait for each other.
+   * hear at once what this rank has read, or two could wait for each other. `posts`: this rank posts one.
    */
-  beginLong(): void {
+  beginLong(number: number, posts: boolean): void {
     this.longUnderWay++
+    if (posts) this.longWaiting.add(number)
     this.sayDone()
   }
 
@@ -148,7 +156,10 @@ export class Postings {
   /** This rank reads nothing of posting `number` any more. `isLong`: it was one of those that {@link beginLong} was called for. */
   done(number: number, isLong = false): void {
     const atOnce = this.longUnderWay > 0
-    if (isLong) this.longUnderWay--
+    if (isLong) {
+      this.longUnderWay--
+      this.longWaiting.delete(number)
+    }
     if (number !== after(this.doneUpTo)) {
       this.doneAbove.add(number)
       return
@@ -160,8 +171,16 @@ export class Postings {
     this.channel.done(this.doneUpTo, atOnce)
   }
 
-  private takePlaces(number: number, byteLength: number): void {
+  private occupy(number: number, byteLength: number): void {
+    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
+    if (byteLength <= this.board.bytesMax) return
+    this.longWaiting.delete(number)
     if (this.board.slotsFor(byteLength) === 1) this.lastWhole = number
+  }
+
+  private isNextLong(number: number): boolean {
+    for (const first of this.longWaiting) return first === number
+    return true
   }
 
   /** Up to which number nobody may read anything any more before `number` is posted. */
@@ -169,7 +188,9 @@ export class Postings {
     const { board } = this
     if (byteLength <= board.bytesMax) return (number - board.slots) | 0
     const before = (number - board.slotsFor(byteLength)) | 0
-    return ((this.lastWhole - before) | 0) > 0 ? this.lastWhole : before
+    if (((this.lastWhole - before) | 0) > 0) return this.lastWhole
+    // which are no numbers: see after
+    return before === 0 || before === -1 ? -2 : before
   }
 
   /** Looks anew whether nobody reads `number` any more. */
@@ -182,6 +203,8 @@ export class Postings {
       if (((done - least) | 0) < 0) least = done
     }
     this.allDoneUpTo = least
+    // numbers wrap: what is long over must not become what is yet to come
+    if (((this.lastWhole - least) | 0) < 0) this.lastWhole = least
     return ((number - least) | 0) <= 0
   }
 }
@@ -207,6 +230,8 @@ export function postingsOf(job: Job, context: number, members: readonly number[]
   if (transports.size !== 1 || transport === undefined || index < 0) return null
   const { board } = transport
   if (board === null || index >= board.channels) return null
-  engine.watchBoard(board)
-  return new Postings(board, board.channel(index, members), transport.remoteMemory, engine, members)
+  const postings = new Postings(board, board.channel(index, members), transport.remoteMemory, engine, members)
+  // whoever posts a long array waits for what this rank has read, and where ranks give other lengths it does not know that it is waited for
+  engine.watchBoard(board, postings.takesLong ? () => postings.sayDone() : null)
+  return postings
 }

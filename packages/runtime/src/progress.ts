@@ -39,6 +39,8 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
   }
   private readonly watchers = new Set<Watcher>()
   /** What the blocked thread waits for. */
+  /** As many as there are channels with places for long postings: one or two. */
+  private readonly beforeSleep: (() => void)[] = []
   private until: { readonly done: boolean; readonly isDue?: boolean } | null = null
   private readonly ended = new Map<number, PeerEnd>()
   private readonly expected = new Set<RequestRecord>()
@@ -236,13 +238,15 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     return record
   }
 
-  /** What is waited for may be on `board` from now on. */
-  watchBoard(board: Board): void {
+  /** What is waited for may be on `board` from now on. `beforeSleep` is called before a transport sleeps. */
+  watchBoard(board: Board, beforeSleep: (() => void) | null): void {
+    if (beforeSleep !== null) this.beforeSleep.push(beforeSleep)
     board.isDue = () => this.isDue()
   }
 
   /** Whether something that is waited for is on a board: asked before a transport sleeps. */
   private isDue(): boolean {
+    for (const say of this.beforeSleep) say()
     const until = this.until
     if (until !== null && (until.isDue ?? until.done)) return true
     for (const watcher of this.watchers) if (watcher.isDue === true) return true

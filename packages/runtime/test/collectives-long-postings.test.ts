@@ -1,8 +1,12 @@
 // Postings longer than a slot of the board: of those a rank has one or two at a time, in places that serve again, and in reductions every
 // rank writes what its piece comes to into its own.
 import assert from 'node:assert/strict'
+import { createInProcessNetwork } from '@onecopy/transport'
 import type { Communicator } from '../src/communicator.js'
+import { UINT8 } from '../src/element-type.js'
 import { MAX, SUM } from '../src/operation.js'
+import { Postings } from '../src/postings.js'
+import type { ProgressEngine } from '../src/progress.js'
 import { within } from './support/deadline.js'
 import { callAll, combinedData, rankData, sameBytes } from './support/memory-collectives.js'
 import { Random } from './support/random.js'
@@ -18,6 +22,18 @@ function turns(count: number): Promise<void> {
   return new Promise((resolve) => {
     const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
     turn(count)
+  })
+}
+
+/** Both ends of a channel whose numbers go on from `first`. */
+function postingsOfTwo(first: number): Postings[] {
+  const network = createInProcessNetwork({ size: 2 })
+  return [0, 1].map((rank) => {
+    const board = network.transport(rank).board!
+    const engine = { endOf: () => null, messenger: { rank } } as unknown as ProgressEngine
+    const postings = new Postings(board, board.channel(0, [0, 1]), null, engine, [0, 1], first)
+    postings.sayDone()
+    return postings
   })
 }
 
@@ -205,6 +221,151 @@ describe(`collectives by long postings (ONECOPY_SEED=${SEED})`, () => {
         }
       }
     }
+  })
+
+  it('are made in the order of their numbers, though a later one would need less room', async () => {
+    for (const lengths of [
+      [1024, 1024, 100],
+      [100, 1024, 1024, 100],
+    ]) {
+      let firstIsRead = (): void => undefined
+      const read = new Promise<void>((resolve) => {
+        firstIsRead = resolve
+      })
+      let readers = 0
+      await simulate(3, {}, async (world, rank) => {
+        const arrays = lengths.map((kib, i) => new Uint8Array(kib * KiB).fill(rank === 0 ? i + 1 : 0))
+        const last = arrays.at(-1)!
+        if (rank === 0) {
+          const calls = arrays.slice(0, -1).map((array) => world.bcastInto(array))
+          await read
+          // before this rank has looked for room for what still waits
+          await Promise.all([...calls, world.bcastInto(last)])
+        } else {
+          for (const [i, array] of arrays.entries()) {
+            await world.bcastInto(array)
+            if (i === lengths.length - 3 && ++readers === 2) firstIsRead()
+          }
+          for (const [i, array] of arrays.entries())
+            assert.ok(
+              array.every((value) => value === i + 1),
+              `array ${i}`,
+            )
+        }
+      })
+    }
+  })
+
+  it('meet with blocks that go by messages, whatever was called before', async () => {
+    for (const size of SIZES) {
+      for (let before = 0; before < 10; before++) {
+        await simulate(size, {}, async (world, rank) => {
+          for (let i = 0; i < before; i++) await world.barrier()
+          // some blocks can be posted, and one cannot
+          const counts = Array.from({ length: size }, (_, source) => (source === 0 ? 250_000 : 12_000 + source))
+          const all = new Float64Array(counts.reduce((sum, count) => sum + count, 0))
+          await world.allgatherInto(rankData(rank, counts[rank]!), all, { counts })
+          let at = 0
+          for (const [source, count] of counts.entries()) {
+            sameBytes(all.slice(at, at + count), rankData(source, count), `block ${source} after ${before}`)
+            at += count
+          }
+          for (let i = 0; i < before; i++) await world.barrier()
+          // rank 0 sends unequal blocks, and all others equal ones
+          const each = 12_000
+          const sendCounts = Array.from({ length: size }, () => each)
+          const recvCounts = Array.from({ length: size }, () => each)
+          if (rank === 0) sendCounts[1] = each + 1
+          if (rank === 1) recvCounts[0] = each + 1
+          const [out, into] = [sendCounts, recvCounts].map((each) => each.reduce((sum, count) => sum + count, 0))
+          const received = new Float64Array(into!)
+          await world.alltoallInto(new Float64Array(out!).fill(rank + 1), received, { sendCounts, recvCounts })
+          assert.ok(received.subarray(0, each).every((value) => value === 1))
+        })
+      }
+    }
+  })
+
+  it('fail when one rank gives a value, or less, and then waits for something else', async () => {
+    for (let before = 0; before < 10; before++) {
+      const codes = await simulate(3, {}, async (world, rank) => {
+        const [reduced, mixed] = [await world.dup(), await world.dup()]
+        for (let i = 0; i < before; i++) await reduced.barrier()
+        const length = [1, 1, 100_000][rank]!
+        const first = await ending(
+          reduced.reduceInto(new Float64Array(length), new Float64Array(length), SUM),
+          'reduce',
+        )
+        if (rank === 1) assert.equal(await within(Promise.resolve(reduced.recv(0)), 'a message'), 'hello')
+        if (rank === 0) await reduced.send('hello', 1)
+        for (let i = 0; i < before; i++) await mixed.barrier()
+        const long = new Float64Array(50_000)
+        const second = await ending(
+          rank === 0 ? mixed.allreduce(1, SUM) : mixed.allreduceInto(long, long.slice(), SUM),
+          'mixed',
+        )
+        return [first, second]
+      })
+      assert.ok(
+        codes.some(([first]) => first !== 'done'),
+        `reduce after ${before}: ${codes.join('; ')}`,
+      )
+      assert.ok(
+        codes.some(([, second]) => second !== 'done'),
+        `allreduce after ${before}: ${codes.join('; ')}`,
+      )
+    }
+  })
+
+  it('count on past 2^31 and 0', () => {
+    for (const length of [16 * KiB + 1, 600 * KiB]) {
+      for (const first of [0, 2 ** 31 - 6, -7]) {
+        const ends = postingsOfTwo(first)
+        for (let i = 0; i < 12; i++) {
+          const [number] = ends.map((end) => end.take())
+          for (const end of ends) end.beginLong(number!, end === ends[0])
+          assert.ok(ends[0]!.hasRoom(number!, length), `${length} bytes as number ${number}, with all before done`)
+          ends[0]!.post(number!, 1, new Uint8Array(length))
+          for (const end of ends) end.done(number!, true)
+        }
+      }
+    }
+  })
+
+  it('have room after more short ones than there are numbers', () => {
+    let from = 0
+    for (let steps = 0; steps < 9; steps++, from = (from + 2 ** 29) | 0) {
+      const ends = postingsOfTwo(0)
+      // as after so many numbers, at some of which this rank has looked for room
+      for (let at = 0; at !== from; at = (at + 2 ** 29) | 0) {
+        for (const end of ends) {
+          Object.assign(end, { taken: at, doneUpTo: at })
+          end.sayDone()
+        }
+        ends[0]!.hasRoom((at + 1) | 0)
+      }
+      for (const end of ends) {
+        Object.assign(end, { taken: from, doneUpTo: from })
+        end.sayDone()
+      }
+      const number = ends[0]!.take()
+      assert.ok(ends[0]!.hasRoom(number, 20_000), `number ${number}`)
+    }
+  })
+
+  it('are not believed when they claim to be longer than any can be', async () => {
+    await simulate(2, {}, async (world, rank, job) => {
+      const bytes = 2 * 1024 * KiB
+      if (rank === 1) {
+        const { transport } = job.jobs[1]!.engine.messenger.link(0)
+        transport!.board!.channel(0, [0, 1]).publish(1, UINT8, bytes)
+        await world.recv(0)
+        return
+      }
+      const code = await ending(world.bcastInto(new Uint8Array(bytes), 1), 'a broadcast')
+      await world.send(0, 1)
+      assert.equal(code, 'ERR_TRUNCATE')
+    })
   })
 
   it('fail when they are longer than expected, though who posts them has not heard how far the others are', async () => {

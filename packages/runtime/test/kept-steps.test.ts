@@ -26,7 +26,7 @@ function postedStep(...held: unknown[]): PostedStep<void> {
 }
 
 function pulledStep(isLight: boolean, ...held: unknown[]): PostedStep<void> {
-  return new PostedStep<void>({} as Exchange, { remote: null } as Postings, {
+  return new PostedStep<void>({} as Exchange, { remote: null, board: { bytesMax: 0 } } as unknown as Postings, {
     isLight,
     collective: 'test',
     own: null,

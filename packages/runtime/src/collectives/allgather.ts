@@ -79,9 +79,8 @@ function collected(exchange: Exchange, own: Uint8Array | null, blocks: Blocks): 
       for (const source of sources) postings.copy(source, number, places[source]!.length, 0, places[source]!)
       if (own !== null) places[rank]!.set(own)
     },
-    ...(isPosted
-      ? {}
-      : { isLight: true, pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, 0, own, byMessages) }),
+    isLight: true,
+    ...(isPosted ? {} : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, 0, own, byMessages) }),
     byMessages,
   })
 }

@@ -126,12 +126,10 @@ function exchanged(
       for (const source of sources) postings.copy(source, number, bytes.length, rank * each, places[source]!)
       if (sending !== receiving) places[rank]!.set(own)
     },
+    isLight: true,
     ...(isPosted
       ? {}
-      : {
-          isLight: true,
-          pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, rank * each, own, byMessages),
-        }),
+      : { pull: (pulls: Pulls) => blocksPulled(exchange, pulls, sources, places, rank * each, own, byMessages) }),
     byMessages,
   })
 }

@@ -57,7 +57,8 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
     take: (number) => {
       if (!isRoot) postings.copy(root, number, bytes.length, 0, bytes)
     },
-    ...(isPulled ? { isLight: true, pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
+    isLight: true,
+    ...(isPulled ? { pull: (pulls: Pulls) => bytesPulled(exchange, pulls, others, bytes, root) } : {}),
     byMessages,
   })
 }

@@ -153,9 +153,7 @@ class MemoryChannel implements BoardChannel {
   }
 
   offsetOf(member: number, number: number, byteLength: number): number {
-    if (byteLength > this.shortBytesMax)
-      return 4 * ((this.longParts[member] as number) + longPlaceWord(number, byteLength))
-    return 4 * ((this.parts[member] as number) + this.slotWord(number)) + SLOT_HEADER_BYTES
+    return this.placeOffset(this.parts[member] as number, this.longParts[member] as number, number, byteLength)
   }
 
   tell(number: number, stage: number, isWell: boolean): void {
@@ -193,8 +191,12 @@ class MemoryChannel implements BoardChannel {
   }
 
   private ownOffset(number: number, byteLength: number): number {
-    if (byteLength > this.shortBytesMax) return 4 * (this.ownLong + longPlaceWord(number, byteLength))
-    return 4 * (this.own + this.slotWord(number)) + SLOT_HEADER_BYTES
+    return this.placeOffset(this.own, this.ownLong, number, byteLength)
+  }
+
+  private placeOffset(part: number, longPart: number, number: number, byteLength: number): number {
+    if (byteLength > this.shortBytesMax) return 4 * (longPart + longPlaceWord(number, byteLength))
+    return 4 * (part + this.slotWord(number)) + SLOT_HEADER_BYTES
   }
 
   /** Counted from a rank's part. */
