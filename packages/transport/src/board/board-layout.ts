@@ -18,8 +18,8 @@
 //
 // So a posting of up to 48 bytes moves with one cache line.
 //
-// Behind all parts, by channel, then by rank: places for the bytes of long postings. Number n's is place n modulo
-// LONG_PLACES, or all of them. They begin in the middle of a page, for the reason that payloads in rings do (ring-layout.ts): where a board begins, a page begins.
+// Behind all parts, by channel, then by rank: places for the bytes of long postings. Number n's is place n modulo LONG_PLACES, or all of
+// them. They begin in the middle of a page, for the reason that payloads in rings do (ring-layout.ts): where a board begins, a page begins.
 
 const LINE_BYTES = 64
 const PAGE_BYTES = 4096
@@ -44,7 +44,7 @@ const BOARD_BYTES_MAX = 6 * 1024 * 1024
 const BOARD_CHANNELS_MAX = 32
 /** Beyond, there would be too few channels to be of use. */
 const BOARD_RANKS_MAX = 32
-/** Jobs of few ranks have room for long postings in many channels … */
+/** Jobs of few ranks have room for larger slots in many channels … */
 const FEW_RANKS = 4
 const POSTING_BYTES_OF_FEW = 16 * 1024
 /** … larger ones for shorter postings. */
