@@ -7,23 +7,26 @@ export class PostedArrays {
   readonly #postings: Postings
   readonly #elementType: number
   readonly #byteLength: number
+  /** How many places there are, a power of two, less one. */
+  readonly #placesMask: number
   readonly #arrays: (TypedArray | undefined)[] = []
 
   constructor(postings: Postings, elementType: number, byteLength: number) {
     this.#postings = postings
     this.#elementType = elementType
     this.#byteLength = byteLength
+    this.#placesMask = postings.board.slotsFor(byteLength) - 1
   }
 
   /** Which of the places that serve again and again posting `number` lies in. */
   placeOf(number: number): number {
-    return number & (this.#postings.board.slotsFor(this.#byteLength) - 1)
+    return number & this.#placesMask
   }
 
   /** Good until the number is done. */
   of(source: number, number: number): TypedArray {
     const { board, channel } = this.#postings
-    const index = source * board.slots + this.placeOf(number)
+    const index = source * (this.#placesMask + 1) + (number & this.#placesMask)
     let array = this.#arrays[index]
     if (array === undefined) {
       const { buffer, byteOffset } = board.bytes

@@ -90,8 +90,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
   private readonly beginsByMessages: boolean
-  /** What it posts is long. */
-  private readonly postsLong: boolean
+  /** Bytes of what it posts, where that is long; else 0. Names and words are always short. */
+  private readonly longLength: number
   /** What it posts, or expects to be posted, is long. */
   private readonly isLong: boolean
   /** Others may post long arrays this time, for which they must hear at once what this rank has read. */
@@ -131,10 +131,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.sources = plan.sources
     this.byteLengths = plan.byteLengths
     const { bytesMax } = postings.board
-    this.postsLong = own instanceof Uint8Array && own.length > bytesMax
-    this.isLong = this.postsLong || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
+    this.longLength = own instanceof Uint8Array && own.length > bytesMax ? own.length : 0
+    this.isLong = this.longLength > 0 || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
     const { unread } = plan
-    this.parts = this.postsLong && unread !== undefined ? partsAround(own as Uint8Array, unread) : null
+    this.parts = this.longLength > 0 && unread !== undefined ? partsAround(own as Uint8Array, unread) : null
     this.take = plan.take
     this.make = plan.byMessages
   }
@@ -148,7 +148,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.postings.reachesMemory)
     // one whose own part goes by messages, or by name, may not know how long the others' are
     this.isAmongLong = this.isLong || ((this.isByMessages || this.names !== null) && this.postings.takesLong)
-    if (this.isAmongLong) this.postings.beginLong(this.number, this.postsLong)
+    if (this.isAmongLong) this.postings.beginLong(this.number, this.longLength > 0)
     this.isPosted = this.own === null
     if (this.isPosted) this.postings.passOver(this.number)
     else this.post()
@@ -178,7 +178,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   get isDue(): boolean {
     const { channel } = this.postings
-    if (!this.isPosted) return this.postings.hasRoom(this.number, this.postedLength)
+    if (!this.isPosted) return this.postings.hasRoom(this.number, this.longLength)
     for (let i = this.found; i < this.sources.length; i++) {
       if (!channel.has(this.sources[i]!, this.number)) return false
     }
@@ -257,7 +257,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   private post(): boolean {
     const own = this.own
-    if (!this.postings.hasRoom(this.number, this.postedLength)) return false
+    if (!this.postings.hasRoom(this.number, this.longLength)) return false
     if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
     else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
     else if (this.parts !== null) this.postParts(this.parts)
@@ -268,11 +268,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 
   private postParts([first, last]: readonly [Uint8Array, Uint8Array]): void {
     this.postings.postParts(this.number, this.type, (this.own as Uint8Array).length, first, last)
-  }
-
-  /** Names and words are always short. */
-  private get postedLength(): number {
-    return this.isByMessages ? 0 : (this.own as Uint8Array).length
   }
 
   private isHopeless(source: number): boolean {

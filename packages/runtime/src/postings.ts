@@ -16,6 +16,9 @@ export class Postings {
   readonly board: Board
   /** The memory of the other members, as far as they let it be read; null where there is no such thing. */
   readonly remote: RemoteMemory | null
+  // the board's, at hand
+  private readonly slots: number
+  private readonly shortBytesMax: number
   private readonly boardWords: Int32Array
   private readonly engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
   private readonly members: readonly number[]
@@ -46,6 +49,8 @@ export class Postings {
     first = 0,
   ) {
     this.board = board
+    this.slots = board.slots
+    this.shortBytesMax = board.bytesMax
     this.remote = remote
     const { buffer, byteOffset, byteLength } = board.bytes
     this.boardWords = new Int32Array(buffer, byteOffset, byteLength >> 2)
@@ -122,9 +127,12 @@ export class Postings {
 
   /** Whether posting `number`, of so many bytes, can be made. If not, this rank will be woken when it may be. */
   hasRoom(number: number, byteLength = 0): boolean {
-    // or what comes later would be written over by what comes first, and waits still
-    if (byteLength > this.board.bytesMax && !this.isNextLong(number)) return false
-    const before = this.mustBeDone(number, byteLength)
+    let before = (number - this.slots) | 0
+    if (byteLength > this.shortBytesMax) {
+      // or what comes later would be written over by what comes first, and waits still
+      if (!this.isNextLong(number)) return false
+      before = this.mustBeDone(number, byteLength)
+    }
     if (((before - this.allDoneUpTo) | 0) <= 0) return true
     if (!this.areDone(before) && !this.wishes) {
       this.wishes = true
@@ -172,8 +180,8 @@ export class Postings {
   }
 
   private occupy(number: number, byteLength: number): void {
-    if ((number & (CLEARED_EVERY - 1)) < this.board.slots) this.channel.forget(number)
-    if (byteLength <= this.board.bytesMax) return
+    if ((number & (CLEARED_EVERY - 1)) < this.slots) this.channel.forget(number)
+    if (byteLength <= this.shortBytesMax) return
     this.longWaiting.delete(number)
     if (this.board.slotsFor(byteLength) === 1) this.lastWhole = number
   }
@@ -183,11 +191,9 @@ export class Postings {
     return true
   }
 
-  /** Up to which number nobody may read anything any more before `number` is posted. */
+  /** Up to which number nobody may read anything any more before a long posting is made. */
   private mustBeDone(number: number, byteLength: number): number {
-    const { board } = this
-    if (byteLength <= board.bytesMax) return (number - board.slots) | 0
-    const before = (number - board.slotsFor(byteLength)) | 0
+    const before = (number - this.board.slotsFor(byteLength)) | 0
     if (((this.lastWhole - before) | 0) > 0) return this.lastWhole
     // which are no numbers: see after
     return before === 0 || before === -1 ? -2 : before

@@ -107,11 +107,11 @@ class MemoryChannel implements BoardChannel {
 
   post(number: number, kind: number, bytes: Uint8Array): void {
     const { length } = bytes
-    const at = this.ownOffset(number, length)
     if (length > LOOP_BYTES_MAX) {
-      this.bytes.set(bytes, at)
+      this.bytes.set(bytes, this.ownOffset(number, length))
     } else {
       const own = this.bytes
+      const at = 4 * (this.own + this.slotWord(number)) + SLOT_HEADER_BYTES
       for (let i = 0; i < length; i++) own[at + i] = bytes[i] as number
     }
     this.publish(number, kind, length)
