@@ -92,10 +92,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   private readonly beginsByMessages: boolean
   /** Bytes of what it posts, where that is long; else 0. Names and words are always short. */
   private readonly longLength: number
-  /** What it posts, or expects to be posted, is long. */
-  private readonly isLong: boolean
-  /** Others may post long arrays this time, for which they must hear at once what this rank has read. */
-  private isAmongLong = false
+  /** Others may post long arrays, for which they must hear at once what this rank has read. */
+  private readonly isAmongLong: boolean
   /** What it posts of its own, where a part is left out. */
   private readonly parts: readonly [first: Uint8Array, last: Uint8Array] | null
   private readonly type: number
@@ -131,10 +129,13 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.sources = plan.sources
     this.byteLengths = plan.byteLengths
     const { bytesMax } = postings.board
-    this.longLength = own instanceof Uint8Array && own.length > bytesMax ? own.length : 0
-    this.isLong = this.longLength > 0 || (!this.expectsNames && plan.byteLengths.some((length) => length > bytesMax))
     const { unread } = plan
-    this.parts = this.longLength > 0 && unread !== undefined ? partsAround(own as Uint8Array, unread) : null
+    const isLong = own instanceof Uint8Array && own.length > bytesMax
+    this.longLength = isLong ? own.length : 0
+    this.parts = isLong && unread !== undefined ? [own.subarray(0, unread[0]), own.subarray(unread[1])] : null
+    // one whose own part goes by messages, or by name, does not know how long the others' are
+    const mayBe = isLong || this.own === BY_MESSAGES || this.names !== null
+    this.isAmongLong = postings.takesLong && (mayBe || plan.byteLengths.some((length) => length > bytesMax))
     this.take = plan.take
     this.make = plan.byMessages
   }
@@ -146,8 +147,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.found = 0
     this.isOver = false
     this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.postings.reachesMemory)
-    // one whose own part goes by messages, or by name, may not know how long the others' are
-    this.isAmongLong = this.isLong || ((this.isByMessages || this.names !== null) && this.postings.takesLong)
     if (this.isAmongLong) this.postings.beginLong(this.number, this.longLength > 0)
     this.isPosted = this.own === null
     if (this.isPosted) this.postings.passOver(this.number)
@@ -260,14 +259,10 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     if (!this.postings.hasRoom(this.number, this.longLength)) return false
     if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
     else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
-    else if (this.parts !== null) this.postParts(this.parts)
+    else if (this.parts !== null) this.postings.postParts(this.number, this.type, this.longLength, this.parts)
     else this.postings.post(this.number, this.type, own as Uint8Array)
     this.isPosted = true
     return true
-  }
-
-  private postParts([first, last]: readonly [Uint8Array, Uint8Array]): void {
-    this.postings.postParts(this.number, this.type, (this.own as Uint8Array).length, first, last)
   }
 
   private isHopeless(source: number): boolean {
@@ -344,10 +339,6 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 }
 
 const NOTHING = new Uint8Array(0)
-
-function partsAround(bytes: Uint8Array, [start, end]: readonly [number, number]): [Uint8Array, Uint8Array] {
-  return [bytes.subarray(0, start), bytes.subarray(end)]
-}
 
 /** Names for these pieces of memory; null where they have none. */
 function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Names | null {

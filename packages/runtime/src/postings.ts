@@ -91,7 +91,7 @@ export class Postings {
     return this.boardWords[this.channel.offsetOf(member, number, 0) / 4 + index]!
   }
 
-  /** Whether longer arrays can be posted than on any channel. */
+  /** Whether longer arrays can be posted here than on every channel. */
   get takesLong(): boolean {
     return this.channel.bytesMax > this.board.bytesMax
   }
@@ -112,8 +112,8 @@ export class Postings {
     this.channel.post(number, kind, bytes)
   }
 
-  /** As {@link post}, without the bytes between the parts: those at the beginning and at the end of what is posted. */
-  postParts(number: number, kind: number, byteLength: number, first: Uint8Array, last: Uint8Array): void {
+  /** As {@link post}, without the bytes between the first and the last ones of the `byteLength` that are posted. */
+  postParts(number: number, kind: number, byteLength: number, [first, last]: readonly [Uint8Array, Uint8Array]): void {
     this.occupy(number, byteLength)
     this.channel.fill(number, byteLength, 0, first)
     this.channel.fill(number, byteLength, byteLength - last.length, last)

@@ -38,9 +38,9 @@ export class ProgressEngine implements RequestOwner, Progressing, LoopProgress {
     this.extra = 1
   }
   private readonly watchers = new Set<Watcher>()
-  /** What the blocked thread waits for. */
   /** As many as there are channels with places for long postings: one or two. */
   private readonly beforeSleep: (() => void)[] = []
+  /** What the blocked thread waits for. */
   private until: { readonly done: boolean; readonly isDue?: boolean } | null = null
   private readonly ended = new Map<number, PeerEnd>()
   private readonly expected = new Set<RequestRecord>()

@@ -11,19 +11,13 @@ import { within } from './support/deadline.js'
 import { callAll, combinedData, rankData, sameBytes } from './support/memory-collectives.js'
 import { Random } from './support/random.js'
 import { simulate } from './support/simulated-job.js'
+import { turns } from './support/turns.js'
 
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: every length at which postings have other places, or reductions another algorithm; and beyond what is posted. */
 const LIMITS = [16, 32, 48, 128, 192, 256, 512, 1024].map((kib) => kib * KiB)
 const SEED = Number(process.env.ONECOPY_SEED ?? Date.now() % 2 ** 31)
-
-function turns(count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
-    turn(count)
-  })
-}
 
 /** Both ends of a channel whose numbers go on from `first`. */
 function postingsOfTwo(first: number): Postings[] {

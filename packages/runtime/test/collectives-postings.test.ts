@@ -8,18 +8,12 @@ import type { ProgressEngine } from '../src/progress.js'
 import { within } from './support/deadline.js'
 import { Guarded } from './support/guarded.js'
 import { simulate } from './support/simulated-job.js'
+import { turns } from './support/turns.js'
 
 const SIZES = [2, 3, 4]
 /** What the board of the in-process transport, and of cma, takes. */
 const POSTING_BYTES = 16384
 const SLOTS = 8
-
-function turns(count = 20): Promise<void> {
-  return new Promise((resolve) => {
-    const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
-    turn(count)
-  })
-}
 
 /** How a call ends: its error's code, or 'done'. */
 async function ending(call: PromiseLike<unknown>): Promise<string> {

@@ -6,18 +6,12 @@ import { Operation, SUM } from '../src/operation.js'
 import { within } from './support/deadline.js'
 import { callAll, combinedData, rankData, sameBytes } from './support/memory-collectives.js'
 import { type SimulatedJobOptions, simulateShortPostings } from './support/simulated-job.js'
+import { turns } from './support/turns.js'
 
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
 const LENGTHS = [16, 32, 64, 128, 512, 1024, 2048].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
-function turns(count = 20): Promise<void> {
-  return new Promise((resolve) => {
-    const turn = (left: number): void => void (left === 0 ? resolve() : setImmediate(() => turn(left - 1)))
-    turn(count)
-  })
-}
-
 describe('collectives that read the others’ memory', () => {
   for (const size of SIZES) {
     it(`are right around every threshold, on ${size} ranks`, async () => {

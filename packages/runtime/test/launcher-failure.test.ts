@@ -110,7 +110,7 @@ for (const uid of [undefined, PLAIN_UID]) {
       assert.equal(run.exitCode, 137)
       assert.match(run.stderr, /rank 1 failed: killed by SIGKILL/)
       process.kill(pid, 'SIGKILL')
-      await room.assertClean()
+      await room.assertClean(2000)
     })
 
     // Over pipe alone no rank loads FFI, and so none gets the kernel's death signal: end-of-file and the guardian remain.
@@ -120,7 +120,7 @@ for (const uid of [undefined, PLAIN_UID]) {
           const run = new RunningCommand(['run', '-n', '2', '-t', transport, behaviour, name], options)
           await run.printed(/ready \d+/, 2)
           process.kill(run.pid, 'SIGKILL')
-          await room.assertClean()
+          await room.assertClean(2000)
         })
       }
     }

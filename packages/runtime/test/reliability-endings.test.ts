@@ -272,7 +272,7 @@ describe(`ranks whose launcher is killed (seed ${seed})`, () => {
         if (what === 'copy') await run.printed(/copied \d+/, 2)
         await new Promise((resolve) => setTimeout(resolve, random.between(0, 60)))
         process.kill(run.pid, 'SIGKILL')
-        await held.room.assertClean()
+        await held.room.assertClean(2000)
       })
     }
   }

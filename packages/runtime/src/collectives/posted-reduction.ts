@@ -5,9 +5,8 @@ import type { Postings } from '../postings.js'
 import type { Pulls } from '../pulls.js'
 import type { Exchange, Schedule } from '../schedule.js'
 import { itemTypeOf, type TypedArray } from './arrays.js'
-import { othersThan } from './messages.js'
 import { Pieces } from './pieces.js'
-import type { Reduction } from './reduction.js'
+import { amongAll, type Reduction } from './reduction.js'
 
 /** The stage that ranks tell each other. */
 const COMBINED = 0
@@ -23,32 +22,27 @@ export function postedReduction(
   reduction: Reduction,
   byMessages: () => Schedule<void>,
 ): Schedule<void> {
-  const { collective, op, own, recv } = reduction
+  const { op, own, recv } = reduction
   const { rank, size } = exchange
-  const others = othersThan(rank, size)
+  const plan = amongAll(exchange, reduction)
   const pieces = new PostedPieces(postings, own, rank, new Pieces(own.length, op.itemLength, size), size)
-  const places = recv === null ? null : Array.from({ length: size }, (_, source) => pieces.cut.of(recv, source))
+  const places =
+    recv === null ? null : Array.from({ length: size }, (_, source) => bytesOf(pieces.cut.of(recv, source)))
   return new PostedStep(exchange, postings, {
-    collective,
+    ...plan,
     own: bytesOf(own),
-    unread: [pieces.cut.start(rank), pieces.cut.start(rank + 1)].map((at) => at * own.BYTES_PER_ELEMENT) as [
-      number,
-      number,
-    ],
-    type: itemTypeOf(own),
-    sources: others,
-    byteLengths: new Array(size - 1).fill(own.byteLength),
+    unread: [pieces.cut.start(rank) * own.BYTES_PER_ELEMENT, pieces.cut.start(rank + 1) * own.BYTES_PER_ELEMENT],
     take: () => undefined,
     isLight: true,
     *pull(pulls: Pulls): Schedule<void> {
-      const { parts, finished } = pieces.of(pulls.number)
-      op.combineAllInto(finished[rank]!, parts)
+      const { parts, out, finished } = pieces.of(pulls.number)
+      op.combineAllInto(out, parts)
       yield* pulls.tell(COMBINED)
       if (places === null) return
-      yield* pulls.told(others, COMBINED)
+      yield* pulls.told(plan.sources, COMBINED)
       for (let step = 0; step < size; step++) {
         const source = (rank + step) % size
-        places[source]!.set(finished[source] as never)
+        places[source]!.set(finished[source]!)
       }
     },
     byMessages,
@@ -59,8 +53,10 @@ export function postedReduction(
 interface Place {
   /** This rank's piece of everybody's array. */
   readonly parts: readonly TypedArray[]
-  /** Everybody's piece of what they have posted, where they put what it comes to. */
-  readonly finished: readonly TypedArray[]
+  /** Where what it comes to goes: its place in this rank's own posting. */
+  readonly out: TypedArray
+  /** By rank: that rank's piece of its own posting, finished. */
+  readonly finished: readonly Uint8Array[]
 }
 
 /** The pieces of postings of one length, as arrays; each made once, as in {@link PostedArrays}. */
@@ -91,7 +87,8 @@ class PostedPieces {
     const posted = Array.from({ length: this.#size }, (_, source) => this.#arrays.of(source, number))
     return {
       parts: posted.map((array, source) => this.cut.of(source === this.#rank ? this.#own : array, this.#rank)),
-      finished: posted.map((array, source) => this.cut.of(array, source)),
+      out: this.cut.of(posted[this.#rank]!, this.#rank),
+      finished: posted.map((array, source) => bytesOf(this.cut.of(array, source))),
     }
   }
 }

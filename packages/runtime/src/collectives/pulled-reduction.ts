@@ -3,10 +3,10 @@ import { PostedStep } from '../posted-step.js'
 import type { Postings } from '../postings.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
-import { copyInto, itemTypeOf, type TypedArray } from './arrays.js'
-import { expectExactly, othersThan } from './messages.js'
+import { copyInto, type TypedArray } from './arrays.js'
+import { expectExactly } from './messages.js'
 import { Pieces } from './pieces.js'
-import type { Reduction } from './reduction.js'
+import { amongAll, type Reduction } from './reduction.js'
 
 /** The regions that each rank names. */
 const OWN = 0
@@ -26,7 +26,7 @@ export function pulledReduction(
   reduction: Reduction,
   byMessages: () => Schedule<void>,
 ): Schedule<void> {
-  const { collective, op, own, recv } = reduction
+  const { op, own, recv } = reduction
   const { rank, size } = exchange
   const pieces = new Pieces(own.length, op.itemLength, size)
   const mine = pieces.of(own, rank)
@@ -36,16 +36,13 @@ export function pulledReduction(
   const aside = exchange.aside(own, ((isFree ? 0 : 1) + (isAccumulated ? 0 : size - 1)) * mine.length)
   const out = isFree ? pieces.of(recv, rank) : aside.subarray(0, mine.length)
   const parts = isAccumulated ? null : aside.subarray(isFree ? 0 : mine.length)
-  const others = othersThan(rank, size)
+  const plan = amongAll(exchange, reduction)
   return new PostedStep(exchange, postings, {
-    collective,
+    ...plan,
     own: [bytesOf(own), bytesOf(out)],
-    type: itemTypeOf(own),
-    sources: others,
-    byteLengths: new Array(size - 1).fill(own.byteLength),
     take: () => undefined,
     isLight: aside.length === 0,
-    pull: (pulls) => inPieces(exchange, pulls, others, reduction, pieces, parts, out, byMessages),
+    pull: (pulls) => inPieces(exchange, pulls, plan.sources, reduction, pieces, parts, out, byMessages),
     byMessages,
   })
 }

@@ -2,8 +2,8 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 
-/** How long something that is ending may take to be gone; far more than it needs, for machines that stand still at times. */
-const GONE_DEADLINE_MS = 10_000
+/** How long something that is ending may take to be gone. */
+const GONE_DEADLINE_MS = 3000
 
 /**
  * A place of its own for the jobs of one test, so that what they leave behind can be told from everybody else's: RELIABILITY's
@@ -66,14 +66,14 @@ export class CleanRoom {
   }
 
   /** Waits, for a bounded time, until nothing is left, and fails naming what is. */
-  async assertClean(): Promise<void> {
+  async assertClean(deadlineMs = GONE_DEADLINE_MS): Promise<void> {
     let left: string[] = []
     await until(
       () => {
         left = this.leftovers()
         return left.length === 0
       },
-      GONE_DEADLINE_MS,
+      deadlineMs,
       () => `nothing left behind (still there: ${left.join('; ')})`,
     )
   }
