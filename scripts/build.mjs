@@ -1,9 +1,10 @@
 // Compiles every package to ESM with tsc, then writes each module's CommonJS twin beside it, so that `import` and
 // `require` both work on Node 20. Does nothing, quickly, when nothing changed.
 //
-// One twin per module: `new URL('./x.js', import.meta.url)` keeps meaning the same place. What `require` loads first of all is a
-// bundle, as for `import`: between CommonJS modules V8 sees no constants.
+// One twin per module: `new URL('./x.js', import.meta.url)` keeps meaning the same place. What is loaded in practice is a
+// bundle, for `import` and `require` alike: between CommonJS modules V8 sees no constants.
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   copyFileSync,
   existsSync,
@@ -26,21 +27,26 @@ const packagesFolder = join(root, 'packages')
 const require = createRequire(import.meta.url)
 
 /** Where a package's twins begin: its entry points, as far as they exist. */
-const ENTRY_POINTS = ['index.js', 'compliance/index.js']
+const ENTRY_POINTS = ['index.js', 'core.js', 'compliance/index.js']
 /**
  * What `import` loads, bundled: a rank is a process, and reading some hundred small modules is most of what its start costs.
  * Entry points in one list share their common code in chunks, so that a class exists once. Those that are alone are
  * loaded at every start, or are a process of their own: one file each, so that nobody has a chunk more to read.
  */
 const BUNDLES = [
-  ['index.js', 'compliance/index.js'],
-  ['launcher/doctor-job.js', 'launcher/launch.js', 'launcher/lone-launcher.js'],
+  ['compliance/index.js'],
+  ['launcher/doctor-job.js', 'launcher/lone-launcher.js'],
   ['launcher/cli.js'],
   ['launcher/boot.js'],
   ['deadly-filter-child.js'],
 ]
-/** What an entry point loads on demand, from the bundle of its own. */
-const ON_DEMAND = ['./launcher/launch.js']
+/**
+ * All that runs in a rank, with the packages of this repository in it, of the package that has it: one CommonJS file, because only
+ * for such V8's code can be kept (`launcher/cached-module.ts`). `import` and `require` of that package give what is in it.
+ */
+const CORE = 'core.js'
+/** What the core loads on demand: a CommonJS bundle of its own, for what is compiled by hand cannot import(). */
+const ON_DEMAND = 'launcher/launch.js'
 /** Beside dist and as deep, so that `new URL('./x.js', import.meta.url)` finds the same things from both. */
 const BUNDLE_FOLDER = 'bundle'
 /** Written last, so its time says when the twins were complete. */
@@ -73,6 +79,11 @@ const COMMONJS = {
 const folders = readdirSync(packagesFolder)
   .map((name) => join(packagesFolder, name))
   .filter((folder) => existsSync(join(folder, 'package.json')))
+
+/** The packages' folders by name. */
+const packageFolders = new Map(
+  folders.map((folder) => [JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).name, folder]),
+)
 
 for (const folder of folders) removeStaleOutputs(folder)
 await writeVectorKernels(packagesFolder)
@@ -132,10 +143,11 @@ async function writeTwins(folder) {
 async function writeBundle(folder) {
   const dist = join(folder, 'dist')
   const target = join(folder, BUNDLE_FOLDER)
+  const hasCore = existsSync(join(dist, CORE))
   // beside it first: jobs that start during a build must not find half a bundle
   const outdir = `${target}.new`
   rmSync(outdir, { recursive: true, force: true })
-  for (const names of BUNDLES) {
+  for (const names of hasCore ? BUNDLES : [['index.js'], ...BUNDLES]) {
     const entryPoints = names.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
     if (entryPoints.length === 0) continue
     await build({
@@ -146,7 +158,6 @@ async function writeBundle(folder) {
       chunkNames: entryPoints.some((path) => path.includes('launcher')) ? 'launcher/[name]-[hash]' : '[name]-[hash]',
       bundle: true,
       splitting: entryPoints.length > 1,
-      external: ON_DEMAND,
       packages: 'external',
       format: 'esm',
       platform: 'node',
@@ -155,20 +166,40 @@ async function writeBundle(folder) {
       logLevel: 'warning',
     })
   }
-  await build({
-    entryPoints: [join(dist, 'index.js')],
-    outdir,
-    packages: 'external',
-    ...COMMONJS,
-    ...BARE,
-    plugins: [{ name: 'on-demand-as-twin', setup: takeTwinOnDemand }],
-  })
+  const options = { outdir, ...COMMONJS, ...BARE }
+  if (hasCore) {
+    await build({ ...options, entryPoints: [join(dist, CORE)], ...withOwnPackages(folder) })
+    await build({ ...options, entryPoints: [join(dist, ON_DEMAND)], outbase: dist, packages: 'external' })
+  } else {
+    await build({ ...options, entryPoints: [join(dist, 'index.js')], packages: 'external' })
+  }
   for (const path of files(outdir)) await print(path)
+  if (hasCore) await finishCore(dist, outdir)
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })
   if (existsSync(target)) renameSync(target, old)
   renameSync(outdir, target)
   rmSync(old, { recursive: true, force: true })
+}
+
+/** Says in the core which one it is, and writes what `import` and `require` find. */
+async function finishCore(dist, outdir) {
+  const path = join(outdir, 'core.cjs')
+  const text = readFileSync(path, 'utf8')
+  const build = createHash('sha256').update(text).digest('hex').slice(0, 16)
+  writeFileSync(path, `${text}//# build=${build}\n`)
+  const names = (await exportsOf(join(dist, 'index.js'))).join(', ')
+  writeFileSync(
+    join(outdir, 'index.js'),
+    "import { createRequire } from 'node:module'\n" +
+      "const { library } = createRequire(import.meta.url)('./core.cjs')\n" +
+      `export const { ${names} } = library\n`,
+  )
+  // the last line is for whoever imports this file: Node reads there which names it has
+  writeFileSync(
+    join(outdir, 'index.cjs'),
+    `'use strict'\nmodule.exports = require('./core.cjs').library\n0 && (module.exports = { ${names} })\n`,
+  )
 }
 
 /** Prints a bundle that has no more comments than {@link BARE} left again, as one would write it. */
@@ -181,6 +212,17 @@ async function print(path) {
 
 /** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */
 async function reachableModules(entryPoints) {
+  const { inputs } = await outlineOf(entryPoints)
+  return Object.keys(inputs).map((path) => join(root, path))
+}
+
+/** The names that a module exports. */
+async function exportsOf(entryPoint) {
+  const { outputs } = await outlineOf([entryPoint])
+  return Object.values(outputs)[0].exports.toSorted()
+}
+
+async function outlineOf(entryPoints) {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints,
@@ -193,7 +235,7 @@ async function reachableModules(entryPoints) {
     metafile: true,
     logLevel: 'error',
   })
-  return Object.keys(metafile.inputs).map((path) => join(root, path))
+  return metafile
 }
 
 function keepModulesApart({ onResolve }) {
@@ -203,12 +245,27 @@ function keepModulesApart({ onResolve }) {
   })
 }
 
-/** What a bundle does not hold is a twin's part. */
-function takeTwinOnDemand({ onResolve }) {
-  onResolve({ filter: /^\./ }, ({ path }) => {
-    if (!ON_DEMAND.includes(path)) return undefined
-    return { external: true, path: `../dist/${path.slice(2).replace(/\.js$/, '.cjs')}` }
-  })
+/**
+ * How the core takes in this repository's packages and nobody else's. What they look for from where they are, they find from where they
+ * would be without: what they depend on is theirs alone.
+ */
+function withOwnPackages(folder) {
+  const placeOf = (name) => `require("node:url").pathToFileURL(require.resolve(${JSON.stringify(name)})).href`
+  const setup = ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      const own = kind === 'require-resolve' ? undefined : packageFolders.get(path)
+      return own === undefined ? { external: true, path } : { path: join(own, 'dist', 'index.js'), sideEffects: false }
+    })
+    onResolve({ filter: /^\.\/launcher/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { external: true, path: path.replace(/\.js$/, '.cjs') } : undefined,
+    )
+    onLoad({ filter: /\/dist\/.*\.js$/ }, ({ path }) => {
+      const [name] = [...packageFolders].find(([, own]) => own !== folder && path.startsWith(`${own}/`)) ?? []
+      if (name === undefined) return undefined
+      return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', placeOf(name)) }
+    })
+  }
+  return { plugins: [{ name: 'own-packages', setup }], supported: { 'dynamic-import': false } }
 }
 
 /** The declarations say the same; only the modules they name are the CommonJS ones. */
@@ -228,7 +285,8 @@ function isUpToDate(dist) {
   }
   const bundle = join(dist, '..', BUNDLE_FOLDER)
   if (!existsSync(join(bundle, 'index.js')) || !existsSync(join(bundle, 'index.cjs'))) return false
-  return files(dist).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
+  const inputs = existsSync(join(dist, CORE)) ? folders.map((folder) => join(folder, 'dist')) : [dist]
+  return inputs.flatMap(files).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
 }
 
 /** npm packs these only from the package's own folder; the ones in the root are the ones to edit. */

@@ -38,7 +38,7 @@ async function join(): Promise<Communicator> {
   const launched = publishedLink()
   const link: JobLink = launched ?? new LoneLink()
   const job = await Job.start(link, TRANSPORTS)
-  if (launched !== null) await widenInlining()
+  if (launched !== null) widenInlining()
   // A script that ends leaves the job as if it had called finalize(): what it has sent gets out first.
   process.once('beforeExit', () => {
     job.finalize().catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import os from 'node:os'
-import { OnecopyError, type Transport } from '@onecopy/transport'
+import { OnecopyError, type Transport, type TransportProvider } from '@onecopy/transport'
 import { type Communicator, communicatorOver } from './communicator.js'
 import { WORLD_CONTEXT } from './communicator-base.js'
 import { CommunicatorStates } from './communicator-states.js'
@@ -15,7 +15,6 @@ import { ProgressEngine } from './progress.js'
 import { type Thresholds, thresholdsFor } from './protocol.js'
 import { openRoutes, type Routes } from './routes.js'
 import type { Schedule } from './schedule.js'
-import type { TransportKind } from './transports.js'
 import { ValuePacker } from './value-packer.js'
 
 /** Payload bytes received, by the way they came, and messages; without what collectives post in shared memory for all. */
@@ -51,18 +50,16 @@ export class Job implements Universe {
   #finalizing: Promise<void> | null = null
 
   /** Opens transports, meets the other ranks, and gives the job with its world. */
-  static async start(link: JobLink, kinds: readonly TransportKind[]): Promise<Job> {
-    const opening = openRoutes(link, kinds)
+  static async start(link: JobLink, providers: readonly TransportProvider[]): Promise<Job> {
+    const opening = openRoutes(link, providers)
     link.ref()
     try {
       let step = opening.next()
       while (step.done !== true) {
-        const wanted = step.value
-        const given =
-          'load' in wanted
-            ? await wanted.load.load()
-            : await new Promise<unknown[]>((resolve, reject) => link.allgather(wanted.card, { resolve, reject }))
-        step = opening.next(given)
+        const card = step.value
+        step = opening.next(
+          await new Promise<unknown[]>((resolve, reject) => link.allgather(card, { resolve, reject })),
+        )
       }
       // the directory is this job's alone, and a process without has a job to itself
       const name = link.directory || `process ${process.pid} of ${namespaceName()}`
@@ -77,20 +74,16 @@ export class Job implements Universe {
   }
 
   /** The same for a job that comes to `home` in its process: in a schedule of that one, so on either face. */
-  static *join(link: JobLink, kinds: readonly TransportKind[], home: Job): Schedule<Job> {
-    const opening = openRoutes(link, kinds)
+  static *join(link: JobLink, providers: readonly TransportProvider[], home: Job): Schedule<Job> {
+    const opening = openRoutes(link, providers)
     link.ref()
     try {
       const own = home.identities[home.link.rank]
       const identities = yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(own, waiting))
       let step = opening.next()
       while (step.done !== true) {
-        const wanted = step.value
-        const given =
-          'load' in wanted
-            ? wanted.load.loadNow()
-            : yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(wanted.card, waiting))
-        step = opening.next(given)
+        const card = step.value
+        step = opening.next(yield* outsideWord<unknown[]>(home.engine, (waiting) => link.allgather(card, waiting)))
       }
       return new Job(link, step.value, home.group, identities.map(String))
     } catch (error) {

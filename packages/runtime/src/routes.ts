@@ -6,7 +6,6 @@ import {
   type TransportProvider,
 } from '@onecopy/transport'
 import type { JobLink } from './job-link.js'
-import type { TransportKind } from './transports.js'
 
 /** Why a rank cannot use a transport, as it tells the others: plain JSON. */
 interface Refusal {
@@ -27,11 +26,11 @@ export interface Routes {
   routeTo(rank: number): Transport
 }
 
-/** What opening needs from outside, each face in its way: a transport's code, or every rank's card for this one. */
-export type RouteStep = { readonly load: TransportKind } | { readonly card: unknown }
-
-/** Goes on with what the step has given: a TransportProvider, or the cards by rank. Closes what is open when it is given an error. */
-export type RouteOpening = Generator<RouteStep, Routes, unknown>
+/**
+ * Opening gives this rank's card for all ranks to see, each face in its way, and goes on with the cards by rank. Closes what is open
+ * when it is given an error.
+ */
+export type RouteOpening = Generator<unknown, Routes, unknown[]>
 
 /**
  * Opens transports in order of preference until every pair of ranks has one, so that nobody pays for a fallback that nobody
@@ -39,22 +38,21 @@ export type RouteOpening = Generator<RouteStep, Routes, unknown>
  * @throws OnecopyError ERR_UNAVAILABLE when some pair has none, with every reason, or the code (ERR_NO_SHM, say) that all
  *   reasons have in common; ERR_CMA_DENIED when one that is required does not open.
  */
-export function* openRoutes(link: JobLink, kinds: readonly TransportKind[]): RouteOpening {
+export function* openRoutes(link: JobLink, providers: readonly TransportProvider[]): RouteOpening {
   const opened: Transport[] = []
   try {
-    return yield* agreeOnRoutes(link, kinds, opened)
+    return yield* agreeOnRoutes(link, providers, opened)
   } catch (error) {
     for (const transport of opened) transport.abort()
     throw error
   }
 }
 
-function* agreeOnRoutes(link: JobLink, kinds: readonly TransportKind[], opened: Transport[]): RouteOpening {
+function* agreeOnRoutes(link: JobLink, providers: readonly TransportProvider[], opened: Transport[]): RouteOpening {
   const cards: RouteCard[] = Array.from({ length: link.size }, () => ({}))
   // a rank without others needs no transport
   for (const { name, descriptor, data, problem } of link.size === 1 ? [] : link.transports) {
-    const kind = kinds.find((each) => each.name === name)
-    const provider = kind === undefined ? undefined : ((yield { load: kind }) as TransportProvider)
+    const provider = providers.find((each) => each.name === name)
     const outcome = problem ? new OnecopyError('ERR_UNAVAILABLE', problem) : tryOpen(link, provider, descriptor, data)
     let refusal: Refusal | null = null
     if (outcome instanceof OnecopyError) {
@@ -64,7 +62,7 @@ function* agreeOnRoutes(link: JobLink, kinds: readonly TransportKind[], opened: 
     } else {
       opened.push(outcome)
     }
-    const refusals = (yield { card: refusal }) as (Refusal | null)[]
+    const refusals = (yield refusal) as (Refusal | null)[]
     refusals.forEach((each, rank) => {
       cards[rank]![name] = each
     })

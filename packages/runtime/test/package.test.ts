@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -76,7 +76,7 @@ describe('the packed packages, in an empty folder', function () {
       for (const ending of ['js', 'cjs', 'd.ts', 'd.cts'])
         assert.ok(files.includes(join('dist', `index.${ending}`)), ending)
       assert.deepEqual(
-        files.filter((file) => /(?:^|\/)(?:test|src)\/|\.tsbuildinfo$|\.test\./.test(file)),
+        files.filter((file) => /(?:^|\/)(?:test|src)\/|\.tsbuildinfo$|\.test\.|\.cache/.test(file)),
         [],
       )
     }
@@ -113,6 +113,31 @@ describe('the packed packages, in an empty folder', function () {
       assert.equal(run(folder, process.execPath, name), 'true ERR_EARLY_EXIT true\n')
     })
   }
+
+  it('finds FFI where only the transport that depends on it does', () => {
+    const own = join(folder, 'node_modules', '@onecopy', 'transport-cma', 'node_modules')
+    mkdirSync(own)
+    for (const name of ['koffi', '@koromix']) renameSync(join(folder, 'node_modules', name), join(own, name))
+    try {
+      write('rank.mjs', RANK_ESM)
+      const command = ['npx', '--no-install', 'onecopy', 'run', '-n', '2', 'rank.mjs']
+      const stdout = run(folder, 'env', 'ONECOPY_CMA=require', ...command)
+      assert.match(stdout, /got Float64Array/)
+    } finally {
+      for (const name of ['koffi', '@koromix']) renameSync(join(own, name), join(folder, 'node_modules', name))
+    }
+  })
+
+  it('keeps what V8 has compiled of it, once a job has run', () => {
+    const bundle = join(folder, 'node_modules', 'onecopy', 'bundle')
+    const caches = () => readdirSync(bundle).filter((name) => name.endsWith('.cache'))
+    for (const name of caches()) rmSync(join(bundle, name))
+    write('rank.mjs', RANK_ESM)
+    for (let job = 0; job < 2; job++) {
+      assert.match(run(folder, 'npx', '--no-install', 'onecopy', 'run', '-n', '2', 'rank.mjs'), /got Float64Array/)
+      assert.equal(caches().length, 1)
+    }
+  })
 
   it('gives a script without a launcher a world of one, by import and by require', () => {
     write('alone.mjs', `import { init } from 'onecopy'\nconst w = await init()\nconsole.log(w.rank, w.size)\n`)

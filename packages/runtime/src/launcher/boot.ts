@@ -1,21 +1,12 @@
 /**
- * Preloaded in every rank (`--import`), so that it is there before the script: takes over the line to the launcher, makes
- * sure that no orphan stays, and keeps quiet about failures that are only the echo of another rank's. It must stay light,
- * because every rank pays for it, 2 to 4 ms of CPU per module file: node's own modules, the link, its messages, the table of
- * transports, no more.
+ * Preloaded in every rank (`--import`), so that it is there before the script: loads what runs in a rank and lets it take
+ * over. Every rank pays for each module file, 2 to 4 ms of CPU, so there are only this one and {@link CachedModule}'s.
  */
+import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import type { OnecopyError } from '@onecopy/transport'
+import { narrowInlining } from '../inlining.js'
 import { LINK_VARIABLE } from '../settings.js'
-import { dieWithParent } from '../transports.js'
-import { LINK_SLOT } from './control-message.js'
-import { RankLink } from './rank-link.js'
-
-/** Errors of this process that another rank, or the launcher, is the cause of. */
-const CONSEQUENCES = new Set(['ERR_PROC_FAILED', 'ERR_ABORTED', 'ERR_EARLY_EXIT', 'ERR_LAUNCHER_LOST'])
-
-/** A rank that was reading from another one's memory sees its death before the launcher does. */
-const LAUNCHER_WORD_MS = 250
+import { CachedModule } from './cached-module.js'
 
 const marker = process.env[LINK_VARIABLE]
 // Workers and forked children inherit --import too; they are no ranks. The marker is taken away from their environment,
@@ -24,42 +15,13 @@ if (isMainThread && marker !== undefined) {
   delete process.env[LINK_VARIABLE]
   const flag = process.execArgv.indexOf(import.meta.url)
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
-  const link = RankLink.open(Number(marker))
-  for (const name of link.spentVariables) delete process.env[name]
-  Object.defineProperty(globalThis, LINK_SLOT, { value: link })
-  keepQuietAboutEchoes(link)
-  await dieWithTheLauncher(link)
-}
-
-/**
- * The first failing rank's stack is what the user wants to read. A rank that dies of an uncaught error that this failure
- * has caused says so to the launcher and ends with code 1, silently. Every other error is left to Node, after the launcher
- * has been told: when several ranks die of the same cause, it lets the first one speak.
- */
-function keepQuietAboutEchoes(link: RankLink): void {
-  process.on('uncaughtExceptionMonitor', (thrown) => {
-    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return
-    // By name and code, not by instanceof: the script may use another copy of the class (CommonJS beside ESM).
-    const error = thrown as Partial<OnecopyError> | null | undefined
-    const mayBeEcho = error?.name === 'OnecopyError' && CONSEQUENCES.has(String(error.code))
-    if (mayBeEcho && link.awaitFailing(LAUNCHER_WORD_MS)) {
-      link.consequence(error.rank ?? -1)
-      process.exit(1)
-    }
-    link.dying(mayBeEcho && Number.isInteger(error.rank) ? (error.rank as number) : -1)
-  })
-}
-
-/**
- * Asks the kernel to kill this rank when the launcher dies. It needs FFI; without it, or where it is refused, end-of-file on
- * the line and the launcher's guardian do the same a little later. Behind a wrapper the parent is not the launcher, and the
- * wrapper's death ends the job as well.
- */
-async function dieWithTheLauncher(link: RankLink): Promise<void> {
-  if (!link.deathSignal || process.platform !== 'linux') return
-  try {
-    await dieWithParent(process.ppid, link.settings.ffi)
-  } catch {
-    // The line and the guardian remain.
+  const core = new CachedModule<typeof import('../core.js')>(fileURLToPath(new URL('../core.cjs', import.meta.url)))
+  const { rank } = core.exports.startRank(Number(marker))
+  // One of the ranks is enough, when it has done its work and all that this takes is compiled.
+  if (rank === 0) {
+    process.once('exit', () => {
+      narrowInlining()
+      core.keep()
+    })
   }
 }

@@ -14,10 +14,9 @@ const JOB_TIMEOUT_SECONDS = 30
  * `signals` go to the job that is measuring.
  */
 export async function doctor(options: { json: boolean }, signals: SignalPassing): Promise<number> {
-  const facts = await machineFacts()
+  const facts = machineFacts()
   const transports: TransportReport[] = []
-  for (const kind of TRANSPORTS) {
-    const provider = await kind.load()
+  for (const provider of TRANSPORTS) {
     const probe = provider.probe()
     if (!options.json && process.stderr.isTTY) process.stderr.write(`onecopy: looking at ${provider.name} …\r`)
     transports.push(

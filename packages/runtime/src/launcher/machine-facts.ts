@@ -23,7 +23,7 @@ const SECCOMP: Readonly<Record<string, string>> = {
 }
 
 /** Looks at everything that decides how ranks can talk here. Changes nothing. */
-export async function machineFacts(environment: NodeJS.ProcessEnv = process.env): Promise<DoctorReport['facts']> {
+export function machineFacts(environment: NodeJS.ProcessEnv = process.env): DoctorReport['facts'] {
   const facts: [string, string, string][] = []
   const cores = allowedCores()?.length ?? os.availableParallelism()
   facts.push(['node', `${process.version} ${process.platform} ${process.arch}`, ''])
@@ -39,7 +39,7 @@ export async function machineFacts(environment: NodeJS.ProcessEnv = process.env)
   facts.push(['shared memory', sharedMemory(), ''])
   facts.push(['user', user(), ''])
   for (const name of FFI_PACKAGES) {
-    const why = await whyNoFfi(name)
+    const why = whyNoFfi(name)
     facts.push([`FFI: ${name}`, why === null ? 'loads' : `no: ${why}`, ''])
   }
   if (environment.ONECOPY_FFI) facts.push(['ONECOPY_FFI', environment.ONECOPY_FFI, 'chosen by the environment'])

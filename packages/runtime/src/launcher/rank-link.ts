@@ -42,7 +42,7 @@ export class RankLink implements JobLink {
   /** Variables of the environment that this rank should not hand on. */
   readonly spentVariables: readonly string[]
   readonly parentLine: number | null
-  /** Makes this link's errors. The library puts its own class here; boot stays light and has none. */
+  /** Makes this link's errors. The library that the script has loaded puts its own class here: it may be another copy. */
   makeError: MakeError = plainError
 
   readonly #descriptor: number

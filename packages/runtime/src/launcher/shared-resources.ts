@@ -78,45 +78,46 @@ export async function prepareTransports(
   plan: JobPlan,
 ): Promise<{ transports: readonly NamedTransport[]; notices: ReadonlyMap<string, string> }> {
   const transports: NamedTransport[] = []
-  const notices = new Map<string, string>()
+  const failures = new Map<string, Error>()
+  const attempts = await Promise.allSettled(names.map((name) => prepare(name, plan)))
+  attempts.forEach((attempt, index) => {
+    if (attempt.status === 'fulfilled') transports.push(attempt.value)
+    else failures.set(names[index] as string, attempt.reason)
+  })
   try {
-    for (const name of names) {
-      const prepared = await prepare(name, plan, name === names.at(-1), notices)
-      if (prepared !== null) transports.push({ name, prepared })
-    }
-    if (transports.length === 0) {
-      throw new OnecopyError('ERR_UNAVAILABLE', `no transport works here: ${[...notices.values()].join('; ')}`)
-    }
-    return { transports, notices }
+    return { transports, notices: noticesOf(failures, plan, transports.length > 0) }
   } catch (error) {
     for (const { prepared } of transports) prepared.release()
     throw error
   }
 }
 
-/** Prepares one transport; null, and a notice, when the job can do without it. */
-async function prepare(
-  name: string,
-  plan: JobPlan,
-  isLast: boolean,
-  notices: Map<string, string>,
-): Promise<PreparedTransport | null> {
+async function prepare(name: string, plan: JobPlan): Promise<NamedTransport> {
   // Its probe is not asked: that would try the same things twice, and behind a system call filter start a process each time.
-  const provider = await transportByName(name)
-  try {
-    return await provider.prepare(plan)
-  } catch (cause) {
-    const reason = (cause as Error).message
+  return { name, prepared: await transportByName(name).prepare(plan) }
+}
+
+/** What the user should know of transports that cannot be prepared, by key; throws when the job cannot do without them. */
+function noticesOf(
+  failures: ReadonlyMap<string, Error>,
+  plan: JobPlan,
+  isEnough: boolean,
+): ReadonlyMap<string, string> {
+  const notices = new Map<string, string>()
+  for (const [name, cause] of failures) {
+    const text = `${name} cannot be used: ${cause.message}`
     if (plan.settings[name] === 'require') {
-      throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${reason}`, { cause })
+      throw new OnecopyError('ERR_CMA_DENIED', `${name} is required and cannot be used: ${cause.message}`, { cause })
     }
-    if (isLast && notices.size === 0) {
-      if (cause instanceof OnecopyError) throw cause
-      throw new OnecopyError('ERR_UNAVAILABLE', `${name} cannot be used: ${reason}`, { cause })
+    if (!isEnough && failures.size === 1) {
+      throw cause instanceof OnecopyError ? cause : new OnecopyError('ERR_UNAVAILABLE', text, { cause })
     }
-    notices.set(`transport ${name}`, `${name} cannot be used: ${reason}`)
-    return null
+    notices.set(`transport ${name}`, text)
   }
+  if (!isEnough) {
+    throw new OnecopyError('ERR_UNAVAILABLE', `no transport works here: ${[...notices.values()].join('; ')}`)
+  }
+  return notices
 }
 
 /**

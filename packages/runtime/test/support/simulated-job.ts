@@ -10,7 +10,6 @@ import type { Communicator } from '../../src/communicator.js'
 import { Job } from '../../src/job.js'
 import type { Agreed, JobLink, JobListener, LinkTransport, PeerEnd, Waiting } from '../../src/job-link.js'
 import { Agreements } from '../../src/launcher/agreements.js'
-import type { TransportKind } from '../../src/transports.js'
 import { within } from './deadline.js'
 
 /** How the simulated network behaves; see `createInProcessNetwork` for the bounds. */
@@ -86,7 +85,7 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   const jobs = await Promise.all(
     links.map((link, rank) =>
       Job.start(link, [
-        kindOf(name, () => {
+        providerOf(name, () => {
           const transport = wrap(net.transport(rank), rank)
           return faults === undefined ? transport : withFaults(transport, faults(rank))
         }),
@@ -112,14 +111,13 @@ export async function simulateJob(size: number, options: SimulatedJobOptions = {
   }
 }
 
-function kindOf(name: string, open: () => Transport): TransportKind {
-  const provider: TransportProvider = {
+function providerOf(name: string, open: () => Transport): TransportProvider {
+  return {
     name,
     probe: () => ({ available: true, detail: 'simulated' }),
     prepare: () => Promise.resolve({ descriptor: null, data: null, release: () => undefined }),
     open,
   }
-  return { name, load: () => Promise.resolve(provider), loadNow: () => provider }
 }
 
 /** What stands in for the launcher: where simulated ranks lay their cards, and who tells who has ended. */
