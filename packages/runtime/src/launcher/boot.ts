@@ -17,9 +17,10 @@ if (isMainThread && marker !== undefined) {
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
   const core = new CachedModule<typeof import('../core.js')>(fileURLToPath(new URL('../core.cjs', import.meta.url)))
   const { rank } = core.exports.startRank(Number(marker))
-  // One of the ranks is enough, when it has done its work and all that this takes is compiled.
+  // One of the ranks is enough, when it has done its work well and all that this takes is compiled.
   if (rank === 0) {
-    process.once('exit', () => {
+    process.once('exit', (exitCode) => {
+      if (exitCode !== 0) return
       narrowInlining()
       core.keep()
     })
