@@ -1,7 +1,6 @@
 import { isMainThread } from 'node:worker_threads'
 import { OnecopyError } from '@onecopy/transport'
 import type { Communicator } from './communicator.js'
-import { widenInlining } from './inlining.js'
 import type { Intercommunicator } from './intercommunicator.js'
 import { Job } from './job.js'
 import type { JobLink } from './job-link.js'
@@ -9,6 +8,7 @@ import { publishedLink } from './launcher/link-slot.js'
 import { LoneLink } from './lone-link.js'
 import { intercommunicatorOver, openBridge } from './processes/bridge.js'
 import { TRANSPORTS } from './transports.js'
+import { widenInlining } from './v8-options.js'
 
 /** Where the process keeps its world: one per process, even when ESM and CommonJS copies of this library meet in it. */
 const WORLD = Symbol.for('onecopy.world')
@@ -32,6 +32,11 @@ export function init(): Promise<Communicator> {
   const holder = globalThis as { [WORLD]?: Promise<Communicator> }
   holder[WORLD] ??= join()
   return holder[WORLD]
+}
+
+/** Whether this process has joined a job, by whichever copy of this library. */
+export function hasJoined(): boolean {
+  return WORLD in globalThis
 }
 
 async function join(): Promise<Communicator> {

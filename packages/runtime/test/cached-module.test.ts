@@ -18,6 +18,12 @@ exports.answer = () => [${answer}, ...[__filename, __dirname, module.filename].m
   return build === null ? text : `${text}//# build=${build}\n`
 }
 
+function flip(bytes: Buffer, position: number): Buffer {
+  const flipped = Buffer.from(bytes)
+  flipped[position]! ^= 0x80
+  return flipped
+}
+
 describe('a module with a code cache', () => {
   let folder = ''
   let file = ''
@@ -25,9 +31,15 @@ describe('a module with a code cache', () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oc-cached-'))
     fs.chmodSync(folder, 0o755)
     file = path.join(folder, 'core.cjs')
-    fs.writeFileSync(file, moduleText(1))
+    lay(moduleText(1))
   })
   afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+  /** Writes the module as npm would: with a time long ago. */
+  function lay(text: string): void {
+    fs.writeFileSync(file, text)
+    fs.utimesSync(file, 500_000_000, 500_000_000)
+  }
 
   /** The digit that the module answers with, after everything else about it was looked at. */
   function load(
@@ -75,7 +87,7 @@ describe('a module with a code cache', () => {
     const made = fs.statSync(cache())
     assert.equal(made.mode & 0o022, 0)
     // The text is another one, of the same length, and says that it is the same: whoever believes it takes the code that was kept.
-    fs.writeFileSync(file, moduleText(2))
+    lay(moduleText(2))
     assert.equal(load(['keep']), 1)
     assert.deepEqual([fs.statSync(cache()).ino, fs.statSync(cache()).mtimeMs], [made.ino, made.mtimeMs])
   })
@@ -84,7 +96,7 @@ describe('a module with a code cache', () => {
     load(['keep'])
     const old = cache()
     fs.writeFileSync(`${old}.17`, 'what a process left that was killed')
-    fs.writeFileSync(file, moduleText(2, 'fedcba9876543210'))
+    lay(moduleText(2, 'fedcba9876543210'))
     assert.equal(load(['keep']), 2)
     assert.notEqual(cache(), old)
     assert.equal(load(), 2)
@@ -94,6 +106,9 @@ describe('a module with a code cache', () => {
     ['empty', () => Buffer.alloc(0)],
     ['cut off', (bytes: Buffer) => bytes.subarray(0, 100)],
     ['zeros', (bytes: Buffer) => Buffer.alloc(bytes.length)],
+    ['wrong in one bit', (bytes: Buffer) => flip(bytes, bytes.length >> 1)],
+    ['wrong in the last bit', (bytes: Buffer) => flip(bytes, bytes.length - 1)],
+    ['partly zeros', (bytes: Buffer) => Buffer.from(bytes).fill(0, bytes.length >> 1, (bytes.length >> 1) + 64)],
     [
       'of another version of V8',
       (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 4), Buffer.alloc(4, 7), bytes.subarray(8)]),
@@ -104,11 +119,11 @@ describe('a module with a code cache', () => {
       const place = cache()
       const good = fs.readFileSync(place)
       fs.writeFileSync(place, damage(good))
-      fs.writeFileSync(file, moduleText(2))
+      lay(moduleText(2))
       assert.equal(load(['keep']), 2)
       assert.equal(cache(), place)
       assert.equal(load(), 2)
-      fs.writeFileSync(file, moduleText(3))
+      lay(moduleText(3))
       assert.equal(load(), 2, 'what was kept the second time is taken')
     })
   }
@@ -125,6 +140,13 @@ describe('a module with a code cache', () => {
       },
     ],
     [
+      'a FIFO that nobody writes to',
+      (place: string) => {
+        fs.rmSync(place)
+        assert.equal(spawnSync('mkfifo', ['-m', '644', place]).status, 0)
+      },
+    ],
+    [
       'a folder',
       (place: string) => {
         fs.rmSync(place)
@@ -137,7 +159,7 @@ describe('a module with a code cache', () => {
       if (whose === "another user's" && process.geteuid?.() !== 0) this.skip()
       load(['keep'])
       give(cache())
-      fs.writeFileSync(file, moduleText(2))
+      lay(moduleText(2))
       assert.equal(load(), 2)
     })
   }
@@ -147,7 +169,7 @@ describe('a module with a code cache', () => {
     assert.equal(load(['keep'], { uid: PLAIN_UID }), 1)
     assert.deepEqual(caches(), [])
     load(['keep'])
-    fs.writeFileSync(file, moduleText(2))
+    lay(moduleText(2))
     assert.equal(load(['keep'], { uid: PLAIN_UID }), 1)
   })
 
@@ -158,18 +180,59 @@ describe('a module with a code cache', () => {
     assert.deepEqual(caches(), [])
   })
 
-  it('is kept for each set of options that V8 runs with, up to eight', () => {
+  it('is kept for each set of options that V8 runs with, the last eight', () => {
+    load(['keep'])
+    const first = cache()
+    lay(moduleText(2))
+    const optionsOf = (size: number) => ({ nodeArgs: [`--max-inlined-bytecode-size=${size}`] })
+    assert.equal(load(['keep'], optionsOf(461)), 2)
+    assert.equal(caches().length, 2)
+    lay(moduleText(3))
+    assert.deepEqual([load(), load([], optionsOf(461))], [1, 2])
+    fs.utimesSync(first, 600_000_000, 600_000_000)
+    for (let size = 462; size < 469; size++) {
+      assert.ok(fs.existsSync(first))
+      assert.equal(load(['keep'], optionsOf(size)), 3)
+    }
+    assert.equal(caches().length, 8)
+    assert.ok(!fs.existsSync(first), 'the oldest had to go')
+    lay(moduleText(4))
+    assert.deepEqual([load(), load([], optionsOf(461)), load([], optionsOf(468))], [4, 2, 3])
+  })
+
+  it('is kept whatever lies in the way', () => {
+    load(['keep'])
+    const name = path.basename(cache())
+    fs.rmSync(cache())
+    for (let i = 0; i < 9; i++) fs.writeFileSync(path.join(folder, `${name}.${i}`), 'unfinished')
+    fs.mkdirSync(path.join(folder, 'core-0000000000000000-1.cache'))
+    fs.writeFileSync(path.join(folder, 'core-other.txt'), 'not ours')
+    load(['keep'])
+    assert.deepEqual(caches().sort(), [name, 'core-other.txt'].sort())
+  })
+
+  it('is compiled anew when somebody has edited it and left the line that says which text it is', () => {
     load(['keep'])
     fs.writeFileSync(file, moduleText(2))
-    const nodeArgs = ['--max-inlined-bytecode-size=461']
-    assert.equal(load(['keep'], { nodeArgs }), 2)
-    assert.equal(caches().length, 2)
-    fs.writeFileSync(file, moduleText(3))
-    assert.deepEqual([load(), load([], { nodeArgs })], [1, 2])
-    for (let size = 462; caches().length < 8; size++)
-      load(['keep'], { nodeArgs: [`--max-inlined-bytecode-size=${size}`] })
-    assert.equal(load(['keep'], { nodeArgs: ['--max-inlined-bytecode-size=480'] }), 3)
-    assert.equal(caches().length, 8)
+    assert.equal(load(['keep']), 2)
+    assert.equal(load(), 2)
+  })
+
+  it('is not kept when the file is another one by then', () => {
+    load(['replace', 'keep'])
+    assert.deepEqual(caches(), [])
+  })
+
+  it('is the one that is loaded already', () => {
+    assert.equal(load(['keep'], { nodeArgs: ['--require', file] }), 1)
+    assert.deepEqual(caches(), [])
+  })
+
+  it('is forgotten when it throws, as by require', () => {
+    lay(`throw new Error('on purpose')\n//# build=${BUILD}\n`)
+    const child = spawnSync(process.execPath, [bundledScript('support/cached-module-driver.ts'), file, 'twice'])
+    assert.match(child.stdout.toString(), /^on purpose, on purpose\n$/)
+    assert.equal(child.status, 0)
   })
 
   it('is not kept when the options have changed meanwhile: nobody could take it', () => {
@@ -178,14 +241,14 @@ describe('a module with a code cache', () => {
   })
 
   it('is not kept without a line that says which text it is', () => {
-    fs.writeFileSync(file, moduleText(1, null))
+    lay(moduleText(1, null))
     assert.equal(load(['keep']), 1)
     assert.deepEqual(caches(), [])
   })
 
   for (const [why, options] of [
     ['coverage is measured', { env: { NODE_V8_COVERAGE: path.join(os.tmpdir(), 'oc-coverage') } }],
-    ["Node's own caches are off", { env: { NODE_DISABLE_COMPILE_CACHE: '1' } }],
+    ["Node's own caches are off", { env: { NODE_DISABLE_COMPILE_CACHE: '' } }],
     ['source maps are read', { nodeArgs: ['--enable-source-maps'] }],
   ] as const) {
     it(`is left to require where ${why}`, () => {

@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import { narrowInlining } from '../inlining.js'
 import { LINK_VARIABLE } from '../settings.js'
+import { keepBytecode, resetOptions } from '../v8-options.js'
 import { CachedModule } from './cached-module.js'
 
 const marker = process.env[LINK_VARIABLE]
@@ -16,12 +16,13 @@ if (isMainThread && marker !== undefined) {
   const flag = process.execArgv.indexOf(import.meta.url)
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
   const core = new CachedModule<typeof import('../core.js')>(fileURLToPath(new URL('../core.cjs', import.meta.url)))
-  const { rank } = core.exports.startRank(Number(marker))
-  // One of the ranks is enough, when it has done its work well and all that this takes is compiled.
-  if (rank === 0) {
+  const { rank, size } = core.exports.startRank(Number(marker))
+  // One rank of several is enough, when it has done its work well and all that this takes is compiled.
+  if (core.isNew && rank === 0 && size > 1) {
+    keepBytecode()
     process.once('exit', (exitCode) => {
-      if (exitCode !== 0) return
-      narrowInlining()
+      if (exitCode !== 0 || !core.exports.hasJoined()) return
+      resetOptions()
       core.keep()
     })
   }

@@ -3,24 +3,33 @@ import Module, { createRequire } from 'node:module'
 import path from 'node:path'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import zlib from 'node:zlib'
 
 /** How a bundle ends: with what stands for its text. V8 itself compares no more than its length. */
 const BUILD = /\n\/\/# build=([0-9a-f]{16})\n$/
 const BUILD_LINE_LENGTH = 40
 
+/** Behind V8's code, its CRC: V8 believes what it is given, and crashes on a wrong bit. */
+const SUM_BYTES = 4
 /** Far more than V8 makes of any bundle of ours (0.4 MB). */
 const CACHE_BYTES_MAX = 16 * 1024 * 1024
-/** One for each version of Node and set of V8's options that a job was run with. */
+/** One for each version of Node and set of V8's options that a job was run with; then the oldest goes. */
 const CACHES_MAX = 8
 const WRITABLE_BY_OTHERS = 0o022
+
+/** Node's, from 20.15 on. */
+const { crc32: sumOf } = zlib as { crc32?: (data: Uint8Array) => number }
+
+/** To open what may be anything: neither through a link, nor waiting for somebody at the other end. */
+const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
 
 /**
  * A CommonJS module that is loaded with what V8 has compiled of it in an earlier process, if that was kept: a rank spares a
  * tenth of its start. (Node has the same built in from 22.1 on, `module.enableCompileCache()`, for all modules of a process.)
  *
- * What is kept lies beside the module, and is believed only if it belongs to whom the module belongs to: who can put it
- * there can as well change the module. Where it is missing or cannot be written, the module is compiled as ever. The module can
- * `require`, but not `import()`.
+ * What is kept lies beside the module, and is believed only if it belongs to whom the module belongs to and is not older: who
+ * can put it there can as well change the module. Where it is missing or cannot be written, the module is compiled as ever. The
+ * module can `require`, but not `import()`.
  */
 export class CachedModule<Exports> {
   readonly exports: Exports
@@ -31,7 +40,8 @@ export class CachedModule<Exports> {
   constructor(file: string) {
     const load = createRequire(file)
     const place = load.resolve(file)
-    const cache = mayCompile() ? CodeCache.of(place) : null
+    const isLoaded = load.cache[place] !== undefined
+    const cache = isLoaded || !mayCompile() ? null : CodeCache.of(place)
     if (cache === null) {
       this.exports = load(place)
       return
@@ -45,13 +55,23 @@ export class CachedModule<Exports> {
     const module = new Module(place)
     module.filename = place
     load.cache[place] = module
-    script.runInThisContext().call(module.exports, module.exports, load, module, place, path.dirname(place))
+    try {
+      script.runInThisContext().call(module.exports, module.exports, load, module, place, path.dirname(place))
+    } catch (error) {
+      delete load.cache[place]
+      throw error
+    }
     module.loaded = true
     this.exports = module.exports
     if (kept === null || script.cachedDataRejected) this.#toKeep = { script, cache }
   }
 
-  /** Keeps what V8 has compiled by now for the processes to come, unless it has been kept before. Never throws. */
+  /** Whether there is anything to keep: nobody has before. */
+  get isNew(): boolean {
+    return this.#toKeep !== null
+  }
+
+  /** Keeps what V8 has compiled by now for the processes to come. Never throws. */
   keep(): void {
     const toKeep = this.#toKeep
     if (toKeep === null) return
@@ -66,16 +86,18 @@ export class CachedModule<Exports> {
 /** Whether to compile in Node's stead: not where Node would have done more than that. */
 function mayCompile(): boolean {
   const { NODE_V8_COVERAGE, NODE_DISABLE_COMPILE_CACHE } = process.env
-  if (NODE_V8_COVERAGE || NODE_DISABLE_COMPILE_CACHE === '1') return false
+  if (NODE_V8_COVERAGE || NODE_DISABLE_COMPILE_CACHE !== undefined) return false
   // Only `require` reads source maps.
   const { sourceMapsEnabled } = process as { sourceMapsEnabled?: boolean }
-  return sourceMapsEnabled !== true
+  return sourceMapsEnabled !== true && sumOf !== undefined
 }
 
 /** Where V8's code for one module is kept, for this version of Node and these options. */
 class CodeCache {
   readonly source: string
-  readonly #owner: number
+  readonly #place: string
+  /** The module as it was read. */
+  readonly #stats: fs.Stats
   readonly #folder: string
   /** How the caches of this module begin, whatever it looked like, and those of this very one. */
   readonly #module: string
@@ -88,15 +110,16 @@ class CodeCache {
     try {
       const source = fs.readFileSync(descriptor, 'utf8')
       const build = BUILD.exec(source.slice(-BUILD_LINE_LENGTH))?.[1]
-      return build === undefined ? null : new CodeCache(place, source, build, fs.fstatSync(descriptor).uid)
+      return build === undefined ? null : new CodeCache(place, source, build, fs.fstatSync(descriptor))
     } finally {
       fs.closeSync(descriptor)
     }
   }
 
-  private constructor(place: string, source: string, build: string, owner: number) {
+  private constructor(place: string, source: string, build: string, stats: fs.Stats) {
     this.source = source
-    this.#owner = owner
+    this.#place = place
+    this.#stats = stats
     this.#folder = path.dirname(place)
     this.#module = `${path.basename(place, path.extname(place))}-`
     this.#build = `${this.#module}${build}-`
@@ -109,11 +132,11 @@ class CodeCache {
   read(): Buffer | null {
     let descriptor = -1
     try {
-      descriptor = fs.openSync(this.#file, fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0))
-      const found = fs.fstatSync(descriptor)
-      if (!found.isFile() || found.uid !== this.#owner || found.size > CACHE_BYTES_MAX) return null
-      if (process.platform !== 'win32' && (found.mode & WRITABLE_BY_OTHERS) !== 0) return null
-      return fs.readFileSync(descriptor)
+      descriptor = fs.openSync(this.#file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      if (!this.#mayBelieve(fs.fstatSync(descriptor))) return null
+      const bytes = fs.readFileSync(descriptor)
+      const code = bytes.subarray(0, -SUM_BYTES)
+      return bytes.readUInt32LE(code.length) === sumOf?.(code) ? code : null
     } catch {
       return null
     } finally {
@@ -121,25 +144,55 @@ class CodeCache {
     }
   }
 
+  #mayBelieve(found: fs.Stats): boolean {
+    if (!found.isFile() || found.size > CACHE_BYTES_MAX) return false
+    // edited by hand: the build that it names is another one
+    if (found.mtimeMs < this.#stats.mtimeMs) return false
+    return process.platform === 'win32' || (found.uid === this.#stats.uid && (found.mode & WRITABLE_BY_OTHERS) === 0)
+  }
+
   /** @throws the system's error where it cannot be written. */
   write(script: vm.Script): void {
-    // Somebody else's module; or the script has set options of V8's, and nobody would ever take what it makes under these.
-    if ((process.geteuid?.() ?? this.#owner) !== this.#owner || v8.cachedDataVersionTag() !== this.#version) return
-    const caches = fs
-      .readdirSync(this.#folder)
-      .filter((name) => name.startsWith(this.#module) && name.includes('.cache'))
-    const current = caches.filter((name) => name.startsWith(this.#build))
-    if (current.length >= CACHES_MAX) return
-    for (const name of caches) if (!current.includes(name)) fs.rmSync(path.join(this.#folder, name), { force: true })
+    if (!this.#mayWrite()) return
     const file = this.#file
     const unfinished = `${file}.${process.pid}`
+    const code = script.createCachedData()
+    const sum = Buffer.alloc(SUM_BYTES)
+    sum.writeUInt32LE(sumOf?.(code) ?? 0)
+    this.#makeRoom()
     try {
-      // flushed: after a power failure V8 would believe a file of the right length and no content
-      fs.writeFileSync(unfinished, script.createCachedData(), { flag: 'wx', mode: 0o644, flush: true })
+      fs.writeFileSync(unfinished, Buffer.concat([code, sum]), { flag: 'wx', mode: 0o644, flush: true })
       fs.renameSync(unfinished, file)
     } catch (error) {
       fs.rmSync(unfinished, { force: true })
       throw error
+    }
+  }
+
+  #mayWrite(): boolean {
+    const { uid, ino, mtimeMs } = this.#stats
+    // somebody else's module
+    if ((process.geteuid?.() ?? uid) !== uid) return false
+    // the script has set options of V8's: nobody would ever take what it makes under these
+    if (v8.cachedDataVersionTag() !== this.#version) return false
+    const now = fs.statSync(this.#place)
+    return now.ino === ino && now.mtimeMs === mtimeMs
+  }
+
+  /** Removes what nobody will read any more, and the oldest of what somebody may. */
+  #makeRoom(): void {
+    const caches = fs
+      .readdirSync(this.#folder)
+      .filter((name) => name.startsWith(this.#module) && /\.cache(?:\.\d+)?$/.test(name))
+      .map((name) => path.join(this.#folder, name))
+    const own = this.#file
+    const isCurrent = (file: string): boolean =>
+      path.basename(file).startsWith(this.#build) && file.endsWith('.cache') && file !== own
+    const current = caches.filter(isCurrent).map((file) => ({ file, mtimeMs: fs.lstatSync(file).mtimeMs }))
+    current.sort((a, b) => b.mtimeMs - a.mtimeMs)
+    const spare = current.slice(CACHES_MAX - 1).map(({ file }) => file)
+    for (const file of [...caches.filter((each) => !isCurrent(each)), ...spare]) {
+      fs.rmSync(file, { recursive: true, force: true })
     }
   }
 }

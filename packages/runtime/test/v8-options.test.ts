@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setFlagsFromString } from 'node:v8'
 import { Script } from 'node:vm'
 import { afterEach, describe, it } from 'mocha'
-import { narrowInlining, widenInlining } from '../src/inlining.js'
+import { keepBytecode, resetOptions, widenInlining } from '../src/v8-options.js'
 
 const OPTION = '--max-inlined-bytecode-size-cumulative'
 
@@ -19,28 +19,39 @@ function changesOptions(run: () => void): boolean {
   return new Script(`1 + ${scripts++}`, { cachedData }).cachedDataRejected === true
 }
 
-describe('room for inlining', () => {
+describe("V8's options", () => {
   const { execArgv } = process
   afterEach(() => {
     process.execArgv = execArgv
     setFlagsFromString(`${OPTION}=920`)
+    setFlagsFromString('--flush-bytecode')
   })
 
-  it('is made, and taken back', () => {
-    assert.equal(changesOptions(widenInlining), true)
-    assert.equal(changesOptions(narrowInlining), true)
-    assert.equal(
-      changesOptions(() => {
-        widenInlining()
-        narrowInlining()
-      }),
-      false,
-    )
-  })
+  for (const change of [widenInlining, keepBytecode]) {
+    it(`are changed for a rank, and changed back (${change.name})`, () => {
+      assert.equal(changesOptions(change), true)
+      assert.equal(changesOptions(resetOptions), true)
+      assert.equal(
+        changesOptions(() => {
+          change()
+          resetOptions()
+        }),
+        false,
+      )
+    })
+  }
+
   for (const given of [`${OPTION}=500`, `${OPTION.replaceAll('-', '_').replace('__', '--')}=500`]) {
-    it(`is the user's choice with ${given}`, () => {
+    it(`are the user's choice with ${given}`, () => {
       process.execArgv = [...execArgv, given]
-      for (const change of [widenInlining, narrowInlining]) assert.equal(changesOptions(change), false)
+      for (const change of [widenInlining, resetOptions]) assert.equal(changesOptions(change), false)
+    })
+  }
+
+  for (const given of ['--flush-bytecode', '--no-flush-bytecode', '--no_flush_bytecode']) {
+    it(`are the user's choice with ${given}`, () => {
+      process.execArgv = [...execArgv, given]
+      for (const change of [keepBytecode, resetOptions]) assert.equal(changesOptions(change), false)
     })
   }
 })
