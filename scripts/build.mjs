@@ -39,8 +39,12 @@ for (const folder of folders) {
   copyFromRoot(folder)
 }
 
-/** Removes compiled files whose source is gone: they would be packed and could still be imported. */
+/** Removes compiled files whose source is gone: they would be packed and could still be imported; and what ended builds have left. */
 function removeStaleOutputs(folder) {
+  for (const name of readdirSync(folder)) {
+    const builder = /^bundle\.(?:new|old)-(\d+)$/.exec(name)?.[1]
+    if (builder !== undefined && !isRunning(Number(builder))) rmSync(join(folder, name), { recursive: true })
+  }
   const dist = join(folder, 'dist')
   if (!existsSync(dist)) return
   let removed = 0
@@ -54,6 +58,15 @@ function removeStaleOutputs(folder) {
   if (removed > 0) rmSync(join(dist, STAMP), { force: true })
   // tsc believes its build info, not the disk: without outputs, the build info must go too.
   if (!existsSync(join(dist, 'index.js'))) rmSync(join(folder, 'tsconfig.tsbuildinfo'), { force: true })
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
 }
 
 function compile() {
@@ -115,8 +128,10 @@ function isUpToDate(dist) {
     if (statSync(fileURLToPath(new URL(script, import.meta.url))).mtimeMs > builtAt) return false
   }
   const bundle = join(dist, '..', BUNDLE_FOLDER)
-  if (!existsSync(join(bundle, 'index.js')) || !existsSync(join(bundle, 'index.cjs'))) return false
-  const inputs = existsSync(join(dist, CORE)) ? folders.map((folder) => join(folder, 'dist')) : [dist]
+  const hasCore = existsSync(join(dist, CORE))
+  const made = ['index.js', 'index.cjs', ...(hasCore ? ['core.cjs', 'launcher/boot.js', 'launcher/cli.js'] : [])]
+  if (!made.every((name) => existsSync(join(bundle, name)))) return false
+  const inputs = hasCore ? folders.map((folder) => join(folder, 'dist')) : [dist]
   return inputs.flatMap(files).every((path) => !/\.(?:js|d\.ts)$/.test(path) || statSync(path).mtimeMs <= builtAt)
 }
 

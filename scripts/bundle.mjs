@@ -43,7 +43,7 @@ export async function writeBundle(folder, packages) {
   const target = join(folder, BUNDLE_FOLDER)
   const hasCore = existsSync(join(dist, CORE))
   // beside it first: jobs that start during a build must not find half a bundle
-  const outdir = `${target}.new`
+  const outdir = `${target}.new-${process.pid}`
   rmSync(outdir, { recursive: true, force: true })
   for (const names of hasCore ? BUNDLES : [['index.js'], ...BUNDLES]) {
     const entryPoints = names.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
@@ -73,7 +73,7 @@ export async function writeBundle(folder, packages) {
   }
   for (const path of files(outdir)) await print(path)
   if (hasCore) await finishCore(dist, outdir)
-  const old = `${target}.old`
+  const old = `${target}.old-${process.pid}`
   rmSync(old, { recursive: true, force: true })
   if (existsSync(target)) renameSync(target, old)
   renameSync(outdir, target)
@@ -131,7 +131,9 @@ function withOwnPackages(folder, packages) {
     onLoad({ filter: /\/dist\/.*\.js$/ }, ({ path }) => {
       const [name] = [...packages].find(([, own]) => own !== folder && path.startsWith(`${own}/`)) ?? []
       if (name === undefined) return undefined
-      return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', placeOf(name)) }
+      // what loads Node's own modules finds them from anywhere
+      const text = readFileSync(path, 'utf8').replaceAll(/import\.meta\.url(?!\)\('node:)/g, placeOf(name))
+      return { contents: text }
     })
   }
   return { plugins: [{ name: 'own-packages', setup }], supported: { 'dynamic-import': false } }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildSync } from 'esbuild'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
 const PACKAGES = ['transport', 'transport-cma', 'transport-pipe', 'runtime']
@@ -144,6 +145,14 @@ describe('the packed packages, in an empty folder', function () {
     write('alone.cjs', `require('onecopy').init().then((w) => console.log(w.rank, w.size))\n`)
     assert.equal(run(folder, process.execPath, 'alone.mjs'), '0 1\n')
     assert.equal(run(folder, process.execPath, 'alone.cjs'), '0 1\n')
+  })
+
+  it('can be bundled into a program', () => {
+    write('app.mjs', RANK_ESM)
+    const [app, bundled] = [join(folder, 'app.mjs'), join(folder, 'bundled.mjs')]
+    buildSync({ entryPoints: [app], bundle: true, platform: 'node', format: 'esm', outfile: bundled })
+    const command = ['npx', '--no-install', 'onecopy', 'run', '-n', '2', 'bundled.mjs']
+    assert.match(run(folder, 'env', 'ONECOPY_CMA=require', ...command), /got Float64Array/)
   })
 
   it('exports the same names to import and to require', () => {

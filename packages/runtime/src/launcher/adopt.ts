@@ -42,7 +42,6 @@ export function adoptLauncher(script: string, settings: Readonly<Record<string, 
     spentVariables: [],
     parentLine: null,
   })
-  link.makeError = (code, message, fields) => new OnecopyError(code, message, fields)
   return { link, process: child }
 }
 

@@ -19,9 +19,8 @@ export const LAUNCHER_MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 export const LENGTH_BYTES = 4
 
 /**
- * Where boot leaves a rank's link for `init`. Boot is loaded as a module of its own before the script; the script may load
- * the library as ESM, as CommonJS, or as both (two copies, two module graphs). A property of `globalThis` under a registered
- * symbol is the one place in a process where all of them meet.
+ * Where boot leaves a rank's link for `init`. Boot comes with the launcher, and the script may load a copy of the library that is
+ * installed elsewhere. A property of `globalThis` under a registered symbol is the one place in a process where both meet.
  */
 export const LINK_SLOT = Symbol.for('onecopy.link')
 

@@ -1,13 +1,10 @@
-import type { ErrorCode, ErrorFields } from '@onecopy/transport'
+import { type ErrorCode, type ErrorFields, OnecopyError } from '@onecopy/transport'
 import type { Agreed, Asked, Extension, JobListener, PeerEnd, Waiting } from '../job-link.js'
 import { abortFields, abortText, type LauncherMessage, type Question, type RankMessage } from './control-message.js'
-
-export type MakeError = (code: ErrorCode, message: string, fields: ErrorFields) => Error
 
 export interface ConversationOptions {
   /** Writes a message out, before it returns. */
   readonly write: (message: RankMessage) => void
-  readonly makeError: MakeError
   /** Somebody waits for a word of the other end, or nobody does any more. */
   readonly keepAlive: (isWaiting: boolean) => void
   /** Whether the line has been lost, so that nobody starts to wait for it. */
@@ -126,7 +123,7 @@ export class Conversation implements Extension {
         break
       case 'refused':
         this.#settle(message.round, (who) =>
-          who.reject(this.#options.makeError(message.code, message.message, { rank: message.rank })),
+          who.reject(new OnecopyError(message.code, message.message, { rank: message.rank })),
         )
         break
       case 'ended':
@@ -180,11 +177,7 @@ export class Conversation implements Extension {
 
   #aborted(byRank: number, exitCode: number, reason: string): void {
     this.failing = true
-    const error = this.#options.makeError(
-      'ERR_ABORTED',
-      abortText(byRank, reason),
-      abortFields(byRank, exitCode, reason),
-    )
+    const error = new OnecopyError('ERR_ABORTED', abortText(byRank, reason), abortFields(byRank, exitCode, reason))
     this.#settle(null, (who) => who.reject(error))
     for (const number of [...this.#questions.keys()]) this.#answered(number, (waiting) => waiting.reject(error))
     // The job's bridges end with it; on them its ranks have other numbers.
@@ -193,7 +186,7 @@ export class Conversation implements Extension {
   }
 
   #declined(code: ErrorCode | 'TypeError', message: string, fields: ErrorFields): Error {
-    return code === 'TypeError' ? new TypeError(message) : this.#options.makeError(code, message, fields ?? {})
+    return code === 'TypeError' ? new TypeError(message) : new OnecopyError(code, message, fields ?? {})
   }
 
   #heard(line: number, message: unknown): void {

@@ -91,8 +91,6 @@ export interface JobOptions {
   readonly size: number
   readonly programs: readonly Required<Program>[]
   readonly transports: readonly string[]
-  /** Whether the caller chose the transports: then one that cannot work is an error and not a notice. */
-  readonly transportsChosen: boolean
   readonly bindToCores: boolean
   readonly label: boolean
   readonly timeoutMs: number | null
@@ -128,7 +126,6 @@ export function completeOptions(options: LaunchOptions): JobOptions {
     size,
     programs,
     transports: chosen === undefined ? transportNames() : chosenTransports(chosen),
-    transportsChosen: chosen !== undefined,
     bindToCores: oneOf('bind', options.bind ?? 'none', ['none', 'core']) === 'core',
     label: options.label === true,
     timeoutMs: options.timeout === undefined ? null : seconds('timeout', options.timeout),

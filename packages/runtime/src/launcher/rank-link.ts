@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import net from 'node:net'
-import type { ErrorCode, ErrorFields } from '@onecopy/transport'
+import { OnecopyError } from '@onecopy/transport'
 import type { Agreed, Extension, JobLink, JobListener, LinkTransport, Waiting } from '../job-link.js'
 import {
   encodeMessage,
@@ -14,7 +14,7 @@ import {
   type RankMessage,
   validLauncherMessage,
 } from './control-message.js'
-import { Conversation, type MakeError } from './conversation.js'
+import { Conversation } from './conversation.js'
 
 /** The line is read in pieces of this size; most messages are a few hundred bytes. */
 const READ_BYTES = 16 * 1024
@@ -42,8 +42,6 @@ export class RankLink implements JobLink {
   /** Variables of the environment that this rank should not hand on. */
   readonly spentVariables: readonly string[]
   readonly parentLine: number | null
-  /** Makes this link's errors. The library that the script has loaded puts its own class here: it may be another copy. */
-  makeError: MakeError = plainError
 
   readonly #descriptor: number
   readonly #socket: net.Socket
@@ -87,7 +85,6 @@ export class RankLink implements JobLink {
     this.#isAdopted = socket !== null
     this.#conversation = new Conversation({
       write: (message) => this.#write(message),
-      makeError: (code, message, fields) => this.makeError(code, message, fields),
       keepAlive: (isWaiting) => {
         this.#isAwaited = isWaiting
         this.#hold()
@@ -251,10 +248,9 @@ export class RankLink implements JobLink {
   }
 
   #launcherLostError(): Error {
-    return this.makeError(
+    return new OnecopyError(
       'ERR_LAUNCHER_LOST',
       'the launcher of this job is gone: it was killed, or its machine is stopping',
-      {},
     )
   }
 
@@ -291,11 +287,6 @@ export class RankLink implements JobLink {
       }
     }
   }
-}
-
-/** An error with the fields of an OnecopyError, for whoever uses the link without the library. */
-function plainError(code: ErrorCode, message: string, fields: ErrorFields): Error {
-  return Object.assign(new Error(message), { name: 'OnecopyError', code, ...fields })
 }
 
 /** Reads the first message, and not a byte more, while the descriptor still blocks. */

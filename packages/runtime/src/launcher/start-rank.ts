@@ -31,7 +31,7 @@ export function startRank(descriptor: number): RankLink {
 function keepQuietAboutEchoes(link: RankLink): void {
   process.on('uncaughtExceptionMonitor', (thrown) => {
     if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return
-    // By name and code, not by instanceof: the script may use another copy of the class (CommonJS beside ESM).
+    // By name and code: it may be of another version's class, or none.
     const error = thrown as Partial<OnecopyError> | null | undefined
     const mayBeEcho = error?.name === 'OnecopyError' && CONSEQUENCES.has(String(error.code))
     if (mayBeEcho && link.awaitFailing(LAUNCHER_WORD_MS)) {

@@ -80,7 +80,6 @@ export class BridgeLink implements JobLink {
       write: (message) => {
         if (!this.#hasLeft) carrier.say(line, message)
       },
-      makeError: (code, message, fields) => new OnecopyError(code, message, fields),
       keepAlive: (isWaiting) => {
         this.#isAwaited = isWaiting
         this.#hold()
