@@ -1,25 +1,19 @@
-// Compiles every package to ESM with tsc, then writes each module's CommonJS twin beside it, so that `import` and
-// `require` both work on Node 20. Does nothing, quickly, when nothing changed.
-//
-// One twin per module: `new URL('./x.js', import.meta.url)` keeps meaning the same place. What is loaded in practice is a
-// bundle, for `import` and `require` alike: between CommonJS modules V8 sees no constants.
+// Compiles every package to ESM with tsc, then bundles it, so that `import` and `require` both work on Node 20. Does nothing,
+// quickly, when nothing changed.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { BUNDLE_FOLDER, CORE, writeBundle } from './bundle.mjs'
-import { COMMONJS, files, outlineOf, root } from './modules.mjs'
+import { files, root } from './files.mjs'
 import { writeVectorKernels } from './vector-kernels.mjs'
 
 const packagesFolder = join(root, 'packages')
 const require = createRequire(import.meta.url)
 
-/** Where a package's twins begin: its entry points, as far as they exist. */
-const ENTRY_POINTS = ['index.js', 'core.js', 'compliance/index.js']
-/** Written last, so its time says when the twins were complete. */
-const STAMP = 'commonjs.tsbuildinfo'
+/** Written last, so its time says when everything was complete. */
+const STAMP = 'complete.tsbuildinfo'
 const OUTPUT = /\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?$/
 
 const folders = readdirSync(packagesFolder)
@@ -35,7 +29,7 @@ for (const folder of folders) removeStaleOutputs(folder)
 await writeVectorKernels(packagesFolder)
 compile()
 for (const folder of folders) {
-  await writeTwins(folder)
+  await complete(folder)
   copyFromRoot(folder)
 }
 
@@ -51,7 +45,8 @@ function removeStaleOutputs(folder) {
   for (const path of files(dist)) {
     if (!OUTPUT.test(path)) continue
     const source = join(folder, 'src', relative(dist, path).replace(OUTPUT, '.ts'))
-    if (existsSync(source)) continue
+    // CommonJS is made of bundles only
+    if (existsSync(source) && !/\.cjs(?:\.map)?$/.test(path)) continue
     rmSync(path, { force: true })
     removed++
   }
@@ -79,37 +74,15 @@ function compile() {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-async function writeTwins(folder) {
+/** Makes what is loaded, and the types of what is required, of what is compiled. */
+async function complete(folder) {
   const dist = join(folder, 'dist')
-  if (!existsSync(dist) || isUpToDate(dist)) return
-  const entryPoints = ENTRY_POINTS.map((entry) => join(dist, entry)).filter((path) => existsSync(path))
-  if (entryPoints.length === 0) return
-  const modules = await reachableModules(entryPoints)
-  await build({
-    entryPoints: modules,
-    outbase: dist,
-    outdir: dist,
-    ...COMMONJS,
-    plugins: [{ name: 'one-twin-per-module', setup: keepModulesApart }],
-  })
+  if (!existsSync(join(dist, 'index.js')) || isUpToDate(dist)) return
   for (const path of files(dist)) {
     if (path.endsWith('.d.ts')) writeDeclarationTwin(path)
   }
   await writeBundle(folder, packageFolders)
   writeFileSync(join(dist, STAMP), '')
-}
-
-/** Every module of the package that its entry points load. Others (a preloaded script, say) stay ESM only. */
-async function reachableModules(entryPoints) {
-  const { inputs } = await outlineOf(entryPoints)
-  return Object.keys(inputs).map((path) => join(root, path))
-}
-
-function keepModulesApart({ onResolve }) {
-  onResolve({ filter: /.*/ }, ({ kind, path }) => {
-    if (kind === 'entry-point') return undefined
-    return { external: true, path: path.startsWith('.') ? path.replace(/\.js$/, '.cjs') : path }
-  })
 }
 
 /** The declarations say the same; only the modules they name are the CommonJS ones. */
@@ -122,9 +95,9 @@ function writeDeclarationTwin(path) {
 
 function isUpToDate(dist) {
   const stamp = join(dist, STAMP)
-  if (!existsSync(stamp) || !existsSync(join(dist, 'index.cjs'))) return false
+  if (!existsSync(stamp)) return false
   const builtAt = statSync(stamp).mtimeMs
-  for (const script of ['./build.mjs', './bundle.mjs', './constants.mjs', './modules.mjs']) {
+  for (const script of ['./build.mjs', './bundle.mjs', './constants.mjs']) {
     if (statSync(fileURLToPath(new URL(script, import.meta.url))).mtimeMs > builtAt) return false
   }
   const bundle = join(dist, '..', BUNDLE_FOLDER)

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { basename, join } from 'node:path'
 import { build, transform } from 'esbuild'
 import { keepConstants } from './constants.mjs'
-import { COMMONJS, files, outlineOf } from './modules.mjs'
+import { files } from './files.mjs'
 
 /**
  * Entry points of ESM bundles. Those in one list share their common code in chunks, so that a class exists once. Those that are alone are
@@ -33,6 +33,23 @@ export const BUNDLE_FOLDER = 'bundle'
  * in its memory. Only so does esbuild leave them out.
  */
 const BARE = { minifyWhitespace: true, sourcemap: 'inline' }
+
+/** How esbuild makes CommonJS of a module. */
+const COMMONJS = {
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: true,
+  logLevel: 'warning',
+  define: {
+    'import.meta.url': 'onecopyModuleUrl',
+    'import.meta.filename': '__filename',
+    'import.meta.dirname': '__dirname',
+  },
+  banner: { js: "'use strict'; const onecopyModuleUrl = require('node:url').pathToFileURL(__filename).href;" },
+}
 
 /**
  * Bundles what is compiled in a package's folder.
@@ -69,7 +86,8 @@ export async function writeBundle(folder, packages) {
     await build({ ...options, entryPoints: [join(dist, CORE)], ...withOwnPackages(folder, packages) })
     await build({ ...options, entryPoints: [join(dist, ON_DEMAND)], outbase: dist, packages: 'external' })
   } else {
-    await build({ ...options, entryPoints: [join(dist, 'index.js')], packages: 'external' })
+    const entryPoints = ['index.js', 'compliance/index.js'].map((entry) => join(dist, entry))
+    await build({ ...options, entryPoints: entryPoints.filter(existsSync), outbase: dist, packages: 'external' })
   }
   for (const path of files(outdir)) await print(path)
   if (hasCore) await finishCore(dist, outdir)
@@ -110,8 +128,18 @@ async function print(path) {
 
 /** The names that a module exports. */
 async function exportsOf(entryPoint) {
-  const { outputs } = await outlineOf([entryPoint])
-  return Object.values(outputs)[0].exports.toSorted()
+  const { metafile } = await build({
+    entryPoints: [entryPoint],
+    outdir: 'unused',
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    write: false,
+    metafile: true,
+    logLevel: 'error',
+  })
+  return Object.values(metafile.outputs)[0].exports.toSorted()
 }
 
 /**

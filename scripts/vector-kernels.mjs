@@ -1,5 +1,5 @@
 // Assembles the WebAssembly kernels of reductions (packages/runtime/src/collectives/vector-kernel.wat) into a module that
-// holds their bytes as text: bundle and CommonJS twin then carry them along, and no file has to be found at run time.
+// holds their bytes as text: bundles then carry them along, and no file has to be found at run time.
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -31,7 +31,7 @@ describe('errors', () => {
 
   it('are known by instanceof, whichever copy of the class has made them', async () => {
     const copies = await Promise.all(
-      ['bundle/index.js', 'dist/index.cjs'].map(
+      ['bundle/index.js', 'bundle/index.cjs'].map(
         (name) => import(new URL(`../../transport/${name}`, import.meta.url).href),
       ),
     )

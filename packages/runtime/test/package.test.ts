@@ -74,8 +74,14 @@ describe('the packed packages, in an empty folder', function () {
       const scoped = name === 'runtime' ? 'onecopy' : `@onecopy/${name}`
       const files = readdirSync(join(folder, 'node_modules', scoped), { recursive: true }).map(String)
       assert.ok(files.includes('LICENSE'), `${scoped}: ${files.join(', ')}`)
-      for (const ending of ['js', 'cjs', 'd.ts', 'd.cts'])
-        assert.ok(files.includes(join('dist', `index.${ending}`)), ending)
+      for (const place of [
+        'bundle/index.js',
+        'bundle/index.cjs',
+        'dist/index.js',
+        'dist/index.d.ts',
+        'dist/index.d.cts',
+      ])
+        assert.ok(files.includes(place), place)
       assert.deepEqual(
         files.filter((file) => /(?:^|\/)(?:test|src)\/|\.tsbuildinfo$|\.test\.|\.cache/.test(file)),
         [],

@@ -15,7 +15,8 @@ if (isMainThread && marker !== undefined) {
   delete process.env[LINK_VARIABLE]
   const flag = process.execArgv.indexOf(import.meta.url)
   if (flag > 0) process.execArgv.splice(flag - 1, 2)
-  const core = new CachedModule<typeof import('../core.js')>(fileURLToPath(new URL('../core.cjs', import.meta.url)))
+  const place = fileURLToPath(new URL('../../bundle/core.cjs', import.meta.url))
+  const core = new CachedModule<typeof import('../core.js')>(place)
   const { rank, size } = core.exports.startRank(Number(marker))
   // One rank of several is enough, when it has done its work well and all that this takes is compiled.
   if (core.isNew && rank === 0 && size > 1) {
