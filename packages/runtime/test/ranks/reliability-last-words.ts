@@ -5,6 +5,9 @@
 //     send     killed right behind the announcement of a long message
 import { init, type OnecopyError } from 'onecopy'
 
+/** Elements that take longer to copy than a rank is kept from its core between two statements. */
+const LONG = 8_000_000
+
 const world = await init()
 const [, , how] = process.argv
 if (how === 'required' && world.rank === 0) {
@@ -17,7 +20,7 @@ if (how === 'required' && world.rank === 0) {
   console.log(`told ${await world.recv()}`)
 } else if (world.rank === 0) {
   try {
-    await world.recvInto(new Float64Array(200_000), 1)
+    await world.recvInto(new Float64Array(LONG), 1)
     console.log('received')
   } catch (error) {
     const { code, rank, byRank, exitCode, reason } = error as OnecopyError
@@ -26,6 +29,6 @@ if (how === 'required' && world.rank === 0) {
 } else if (how === 'abort') {
   setTimeout(() => world.abort(9, 'disk full'), 100)
 } else {
-  world.send(new Float64Array(200_000).fill(1), 0)
+  world.send(new Float64Array(LONG).fill(1), 0)
   process.kill(process.pid, 'SIGKILL')
 }
