@@ -59,7 +59,9 @@ describe('without foreign functions', () => {
   it('by the permission model in the ranks', async () => {
     const major = Number(process.versions.node.split('.')[0])
     const permission = major < 24 ? '--experimental-permission' : '--permission'
-    const words = [permission, '--allow-fs-read=*', '--allow-fs-write=*', '--no-warnings']
+    // a rank's line to the launcher is a socket, which is the network to Node 25 and later
+    const net = process.allowedNodeEnvironmentFlags.has('--allow-net') ? ['--allow-net'] : []
+    const words = [permission, '--allow-fs-read=*', '--allow-fs-write=*', ...net, '--no-warnings']
     await assertSameResults({ flags: words.map((word) => `--node-arg=${word}`) }, ['pipe', 'self'], 1)
   })
 
