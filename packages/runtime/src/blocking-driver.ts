@@ -28,7 +28,10 @@ const CROWDED_ROUNDS = 8
  * see no reason to use the other. To be woken costs 50 us and more; a pause this short is most likely a peer that computes.
  */
 const AWAKE_MILLISECONDS = 4
-/** Where ranks take turns, all that are awake get theirs before the one that has something to do (a token around 8 ranks on 2 cores: 180 us a hop for 550). */
+/**
+ * Where ranks take turns, all that are awake get theirs before the one that has something to do (a token around 8 ranks on 2
+ * cores: 180 us a hop for 550).
+ */
 const AWAKE_MILLISECONDS_CROWDED = 0.2
 /** Rounds between two sleeps. */
 const SLEEPY_ROUNDS = 8

@@ -3,5 +3,5 @@
  * bundle is what `import` and `require` of the library come to.
  */
 export * as library from './index.js'
-export { hasJoined } from './init.js'
+export { isInitialized } from './init.js'
 export { startRank } from './launcher/start-rank.js'

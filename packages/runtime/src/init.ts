@@ -10,7 +10,7 @@ import { intercommunicatorOver, openBridge } from './processes/bridge.js'
 import { TRANSPORTS } from './transports.js'
 import { widenInlining } from './v8-options.js'
 
-/** Where the process keeps its world: one per process, even when ESM and CommonJS copies of this library meet in it. */
+/** Where the process keeps its world: one per process, even when two copies of this library meet in it. */
 const WORLD = Symbol.for('onecopy.world')
 /** … and its way to the ranks that have spawned it. */
 export const PARENT = Symbol.for('onecopy.parent')
@@ -34,8 +34,8 @@ export function init(): Promise<Communicator> {
   return holder[WORLD]
 }
 
-/** Whether this process has joined a job, by whichever copy of this library. */
-export function hasJoined(): boolean {
+/** Whether {@link init} has been called in this process, in whichever copy of this library. */
+export function isInitialized(): boolean {
   return WORLD in globalThis
 }
 

@@ -53,7 +53,7 @@ function placeOf(specifier: string): string {
   return specifier === 'onecopy' ? libraryUrl() : pathToFileURL(require.resolve(specifier)).href
 }
 
-/** What `import` of the library means; `require.resolve` finds the CommonJS twin. */
+/** What `import` of the library means; `require.resolve` finds what is required. */
 function libraryUrl(): string {
   const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url))
   const { exports } = JSON.parse(fs.readFileSync(packageFile, 'utf8')) as {
