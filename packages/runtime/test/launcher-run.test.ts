@@ -293,6 +293,7 @@ describe('onecopy with wrong arguments', () => {
   }
 
   for (const [name, value, wanted] of [
+    ['ONECOPY_HUGE_PAGES', 'never', /ONECOPY_HUGE_PAGES must be on or off, not 'never'/],
     ['ONECOPY_CMA', 'never', /ONECOPY_CMA must be on or off or no-write or require, not 'never'/],
     ['ONECOPY_FFI', 'deno', /ONECOPY_FFI must be koffi or ffi-napi or none, not 'deno'/],
     ['ONECOPY_LOG', 'loud', /ONECOPY_LOG must be .*debug.*, not 'loud'/],

@@ -13,6 +13,7 @@ import { type CmaMode, CmaRemoteMemory } from './cma-remote-memory.js'
 import { CmaTransport } from './cma-transport.js'
 import { findDeadlyFilter } from './deadly-filter.js'
 import { Doorbell } from './doorbell.js'
+import { HugePages, hasHugePages } from './huge-pages.js'
 import { Identity } from './identity.js'
 import { loadLibc } from './libc/choose.js'
 import type { Libc } from './libc/libc.js'
@@ -37,7 +38,7 @@ type Settings = Readonly<Record<string, string | undefined>>
  * The transport for ranks on one Linux machine: rings in one shared segment, single copies by process_vm_readv and writev.
  *
  * Settings (from the job, else from the environment): `ONECOPY_FFI` (`koffi`, `ffi-napi`, `none`), `ONECOPY_CMA` (`on`,
- * `off`, `no-write`, `require`), `ONECOPY_RING_BYTES` (payload bytes of a ring, a power of two), `ONECOPY_SHM_MAX` (bytes).
+ * `off`, `no-write`, `require`), `ONECOPY_HUGE_PAGES` (`on`, `off`), `ONECOPY_RING_BYTES` (payload bytes of a ring, a power of two), `ONECOPY_SHM_MAX` (bytes).
  */
 export const cmaProvider: TransportProvider = {
   name: 'cma',
@@ -76,6 +77,7 @@ function open(job: TransportJob): Transport {
   if (job.descriptor === null) throw new OnecopyError('ERR_UNAVAILABLE', 'this rank inherited no shared segment')
   const { slotCount, payloadBytes, id, ban: deadly } = checkedData(job.data, job.size)
   const mode = cmaMode(setting(job.settings, 'ONECOPY_CMA'))
+  const mayBeHuge = usesHugePages(setting(job.settings, 'ONECOPY_HUGE_PAGES'))
   const ban = mode === 'off' ? 'ONECOPY_CMA=off' : deadly
   if (deadly !== null && mode !== 'off') {
     if (mode === 'require')
@@ -99,6 +101,7 @@ function open(job: TransportJob): Transport {
     identity,
     words: segment.words,
     mode,
+    hugePages: new HugePages(libc, mayBeHuge ? hasHugePages : () => false),
     ban,
     notice: (key, message) => job.notice(key, message),
   })
@@ -137,6 +140,12 @@ function cmaMode(value: string | undefined): CmaMode {
   if (value === undefined) return 'on'
   if (value === 'on' || value === 'off' || value === 'require' || value === 'no-write') return value
   throw new RangeError(`ONECOPY_CMA is one of on, off, no-write, require; not ${value}`)
+}
+
+function usesHugePages(value: string | undefined): boolean {
+  if (value === undefined || value === 'on') return true
+  if (value === 'off') return false
+  throw new RangeError(`ONECOPY_HUGE_PAGES is on or off; not ${value}`)
 }
 
 function checkedData(data: unknown, size: number): SegmentData {

@@ -1,5 +1,6 @@
 import { OnecopyError, REGION_WORDS, type RemoteMemory, type RemoteMemoryLimits } from '@onecopy/transport'
 import { EAGAIN, EFAULT, EINTR, ENOMEM, ESRCH, errnoName } from './errno.js'
+import type { HugePages } from './huge-pages.js'
 import { type Identity, putNumber, readCard, takeNumber } from './identity.js'
 import type { Libc } from './libc/libc.js'
 import { CALL_BYTES_MAX } from './libc/numbers.js'
@@ -29,6 +30,7 @@ export interface CmaRemoteMemoryParts {
   /** The shared segment's words: where the cards are. */
   readonly words: Int32Array
   readonly mode: CmaMode
+  readonly hugePages: HugePages
   /** A reason known beforehand why nobody may be asked, or null. */
   readonly ban: string | null
   notice(key: string, message: string): void
@@ -39,6 +41,7 @@ export class CmaRemoteMemory implements RemoteMemory {
   readonly limits: RemoteMemoryLimits
   readonly #parts: CmaRemoteMemoryParts
   readonly #libc: Libc
+  readonly #hugePages: HugePages
   readonly #vm: ProcessVm
   readonly #processes: (PeerProcess | undefined)[]
   readonly #gone: boolean[]
@@ -48,6 +51,7 @@ export class CmaRemoteMemory implements RemoteMemory {
   constructor(parts: CmaRemoteMemoryParts) {
     this.#parts = parts
     this.#libc = parts.libc
+    this.#hugePages = parts.hugePages
     this.limits = {
       exposeBytesMin: MOVING_BYTES_MAX + 1,
       sharedArrayBuffers: parts.libc.name === 'koffi',
@@ -63,8 +67,10 @@ export class CmaRemoteMemory implements RemoteMemory {
     if (byteLength <= MOVING_BYTES_MAX) {
       throw new RangeError(`a view of ${byteLength} bytes may move; at least ${MOVING_BYTES_MAX + 1} can be exposed`)
     }
-    putNumber(words, at, this.#libc.addressOf(view))
+    const address = this.#libc.addressOf(view)
+    putNumber(words, at, address)
     putNumber(words, at + 2, byteLength)
+    this.#hugePages.note(address, byteLength)
   }
 
   /** A region is an address, which nobody can take back: a late reader finds what the memory holds by then. */

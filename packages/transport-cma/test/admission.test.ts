@@ -9,6 +9,7 @@ import { CmaRemoteMemory } from '../src/cma-remote-memory.js'
 import { CmaTransport } from '../src/cma-transport.js'
 import { Doorbell } from '../src/doorbell.js'
 import { EINVAL } from '../src/errno.js'
+import { HugePages } from '../src/huge-pages.js'
 import { Identity } from '../src/identity.js'
 import { loadLibc } from '../src/libc/choose.js'
 import type { Libc } from '../src/libc/libc.js'
@@ -101,6 +102,7 @@ describe('admitting the job under Yama', () => {
           ...rank,
           words: segment.words,
           mode: 'on',
+          hugePages: new HugePages(libc, () => false),
           ban: null,
           notice: () => undefined,
         }),

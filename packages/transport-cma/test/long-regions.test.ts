@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { afterEach, describe, it } from 'mocha'
 import { CmaRemoteMemory } from '../src/cma-remote-memory.js'
+import { HugePages } from '../src/huge-pages.js'
 import { Identity, putNumber } from '../src/identity.js'
 import { bindKoffi } from '../src/libc/koffi.js'
 import { Libc, type LibcBinding } from '../src/libc/libc.js'
@@ -95,6 +96,7 @@ function accounting(share: () => number) {
     identity,
     words,
     mode: 'on',
+    hugePages: new HugePages(libc, () => false),
     ban: null,
     notice: (_, message) => notices.push(message),
   })

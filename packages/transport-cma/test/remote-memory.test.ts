@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { OnecopyError, type RemoteMemory, type Transport } from '@onecopy/transport'
 import { afterEach, describe, it } from 'mocha'
 import { type CmaMode, CmaRemoteMemory } from '../src/cma-remote-memory.js'
+import { HugePages } from '../src/huge-pages.js'
 import { Identity, putNumber } from '../src/identity.js'
 import { loadLibc } from '../src/libc/choose.js'
 import { bindKoffi } from '../src/libc/koffi.js'
@@ -56,7 +57,8 @@ function filtered(filter: Filter, mode: CmaMode = 'on') {
   const ends = identities.map((identity, rank) => {
     identity.publish(words, rank)
     const notice = (key: string, message: string): void => void notices.push(`${key}: ${message}`)
-    return new CmaRemoteMemory({ libc, rank, size: 2, identity, words, mode, ban: null, notice })
+    const hugePages = new HugePages(libc, () => false)
+    return new CmaRemoteMemory({ libc, rank, size: 2, identity, words, mode, hugePages, ban: null, notice })
   })
   return { zero: ends[0] as RemoteMemory, one: ends[1] as RemoteMemory, words, notices, identities }
 }

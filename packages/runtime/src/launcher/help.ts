@@ -23,6 +23,7 @@ Environment (a flag wins over it):
   ONECOPY_FFI         koffi or ffi-napi: the package that system calls go through; none: as if there were none; as --ffi
   ONECOPY_LOG         debug: leave nothing out of the output when a rank fails, as --log
   ONECOPY_CMA         off: no single copy; no-write: receivers read, nobody writes; require: an error where it is refused
+  ONECOPY_HUGE_PAGES  off: never gather the pages of memory that travels often into huge ones
   ONECOPY_CHECK       1: compare what the ranks call in each collective, as --check
 `
 

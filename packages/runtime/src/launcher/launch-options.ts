@@ -202,6 +202,7 @@ const VARIABLES: Readonly<Record<string, readonly string[]>> = {
   ONECOPY_FFI: FFI_CHOICES,
   ONECOPY_LOG: LOG_LEVELS,
   ONECOPY_CMA: ['on', 'off', 'no-write', 'require'],
+  ONECOPY_HUGE_PAGES: ['on', 'off'],
   ONECOPY_CHECK: ['0', '1'],
 }
 

@@ -6,6 +6,7 @@ export interface SyscallNumbers {
   readonly futex: number
   readonly getpid: number
   readonly getppid: number
+  readonly madvise: number
   readonly memfdCreate: number
   readonly mknodat: number
   readonly mmap: number
@@ -31,6 +32,7 @@ export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined
     futex: 202,
     getpid: 39,
     getppid: 110,
+    madvise: 28,
     memfdCreate: 319,
     mknodat: 259,
     mmap: 9,
@@ -50,6 +52,7 @@ export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined
     futex: 98,
     getpid: 172,
     getppid: 173,
+    madvise: 233,
     memfdCreate: 279,
     mknodat: 33,
     mmap: 222,
@@ -70,6 +73,7 @@ export const MAP_PRIVATE = 0x02
 export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_NORESERVE = 0x4000
+export const MADV_COLLAPSE = 25
 export const MFD_CLOEXEC = 1
 export const MFD_ALLOW_SEALING = 2
 export const F_SETFD = 2
