@@ -1,5 +1,25 @@
 import type { Exchange, Watched } from './schedule.js'
 
+/** Something that comes about by itself, whatever becomes of this rank's communicator. */
+export class Happening implements Watched {
+  readonly error = undefined
+  readonly #holds: () => boolean
+
+  constructor(holds: () => boolean) {
+    this.#holds = holds
+  }
+
+  get done(): boolean {
+    return this.#holds()
+  }
+
+  get isDue(): boolean {
+    return this.#holds()
+  }
+
+  cancel(): void {}
+}
+
 /** Something that comes about by itself; or never any more, when this rank's communicator is revoked, freed or given up. */
 export class Condition implements Watched {
   error: unknown = undefined

@@ -44,7 +44,7 @@ export interface PostedPlan<T> {
   readonly type: number
   /** The ranks whose postings it reads. */
   readonly sources: readonly number[]
-  /** How many bytes it expects of each of them. */
+  /** How many bytes it expects of each of them; of those beyond its end another rank sees to that. */
   readonly byteLengths: readonly number[]
   /** Called when all of them are there and fit: takes what is in them. */
   readonly take: (number: number) => T
@@ -53,6 +53,12 @@ export interface PostedPlan<T> {
    * when what is posted is worked on in stages.
    */
   readonly pull?: (pulls: Pulls) => Schedule<T>
+  /** Whether this rank can pull, besides reading all others' memory: asked each time. */
+  readonly isAble?: () => boolean
+  /** The ranks that write into what this one names, as `Pulls.startWriting` says. */
+  readonly writers?: readonly number[]
+  /** What can be done before anything has come: called each time, once this rank has posted or found no room to. */
+  readonly meanwhile?: () => void
   /** Nothing but the caller's memory is needed to pull, nor by messages where those go in one step. */
   readonly isLight?: boolean
   /**
@@ -86,6 +92,9 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   private readonly pull: ((pulls: Pulls) => Schedule<T>) | null
   /** It expects names of memory, not the postings themselves. */
   private readonly expectsNames: boolean
+  private readonly isAble: (() => boolean) | null
+  private readonly writers: readonly number[]
+  private readonly meanwhile: (() => void) | null
   private readonly pulls: Pulls | null
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
@@ -122,6 +131,9 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.own = this.names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.pull = plan.pull ?? null
     this.expectsNames = this.pull !== null && !(own instanceof Uint8Array)
+    this.isAble = plan.isAble ?? null
+    this.writers = plan.writers ?? NOBODY
+    this.meanwhile = plan.meanwhile ?? null
     this.pulls = this.pull === null ? null : new Pulls(exchange, postings)
     this.isLight = plan.isLight === true
     this.beginsByMessages = plan.beginsByMessages === true
@@ -146,11 +158,12 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.error = undefined
     this.found = 0
     this.isOver = false
-    this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.postings.reachesMemory)
+    this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.reachesMemory())
     if (this.isAmongLong) this.postings.beginLong(this.number, this.longLength > 0)
     this.isPosted = this.own === null
     if (this.isPosted) this.postings.passOver(this.number)
     else this.post()
+    if (this.meanwhile !== null && !this.isByMessages) this.meanwhile()
   }
 
   /** Looks whether all postings are there that this rank reads; true as well when one will never be. */
@@ -221,7 +234,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       const why = this.error ?? this.exchange.whyHopeless(this.exchange.rank)
       if (why != null) throw why
       if (this.goesByMessages()) return this.byMessages()
-      for (let i = 0; i < this.sources.length; i++) this.check(this.sources[i]!, this.byteLengths[i]!)
+      const checked = Math.min(this.sources.length, this.byteLengths.length)
+      for (let i = 0; i < checked; i++) this.check(this.sources[i]!, this.byteLengths[i]!)
       if (this.pull !== null) {
         isPulling = true
         return this.pulling(this.pull)
@@ -240,11 +254,15 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       return yield* pull(pulls)
     } catch (error) {
       // the caller gets its memory back, and somebody may still be about to read it
-      if (this.names?.isNamed === true) pulls.withdraw()
+      if (this.names?.isNamed === true) yield* pulls.withdraw(this.writers)
       throw error
     } finally {
       this.abandon()
     }
+  }
+
+  private reachesMemory(): boolean {
+    return this.postings.reachesMemory && (this.isAble === null || this.isAble())
   }
 
   private byMessages(): Schedule<T> {
@@ -339,6 +357,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
 }
 
 const NOTHING = new Uint8Array(0)
+const NOBODY: readonly number[] = []
 
 /** Names for these pieces of memory; null where they have none. */
 function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Names | null {

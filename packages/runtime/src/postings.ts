@@ -80,6 +80,23 @@ export class Postings {
     this.engine.messenger.link(world).bytesSingleCopy += into.byteLength
   }
 
+  /** Copies `from` into a member's memory. @throws OnecopyError as RemoteMemory.write. */
+  write(member: number, words: Int32Array, offset: number, from: Uint8Array): void {
+    const world = this.members[member]!
+    this.remote!.write(world, words, 0, offset, from, 0, from.byteLength)
+    this.engine.messenger.link(world).bytesSingleCopy += from.byteLength
+  }
+
+  /** Whether this rank may write into a member's memory, as far as it knows. */
+  mayWriteTo(member: number): boolean {
+    return this.remote?.canWrite(this.members[member]!) === true
+  }
+
+  /** Whether a member's process takes part in nothing any more. */
+  hasEnded(member: number): boolean {
+    return this.engine.endOf(this.members[member]!) !== null
+  }
+
   /** Fills `into` from a posting of `byteLength` bytes, from `offset` on. */
   copy(member: number, number: number, byteLength: number, offset: number, into: Uint8Array): void {
     const at = this.channel.offsetOf(member, number, byteLength) + offset

@@ -1,5 +1,5 @@
 import { NOT_TOLD, OnecopyError, REGION_WORDS, type RemoteMemory, TOLD_ILL } from '@onecopy/transport'
-import { Condition } from './condition.js'
+import { Condition, Happening } from './condition.js'
 import type { Postings } from './postings.js'
 import { isReadable } from './protocol.js'
 import type { Exchange, Schedule, Watched } from './schedule.js'
@@ -14,6 +14,9 @@ const WORDS_PER_REGION = 1 + REGION_WORDS
 
 /** The stage of a rank that has given up: its memory is not to be believed any more. */
 const WITHDRAWN = 2
+/** The stages of a rank that writes into another's memory: from here on, and no more. */
+export const WRITING = 0
+export const WRITTEN = 1
 
 /** The posting that names a rank's memory, for as long as it may be read; serves for one call after the other. */
 export class Names {
@@ -82,7 +85,8 @@ export class Pulls implements Watched {
   private readonly words = new Int32Array(REGION_WORDS)
   /** Of this call's posting. */
   number = 0
-  private isWell = true
+  /** Nothing has been refused so far. */
+  isWell = true
   private awaited = NOBODY
   private stage = 0
   private found = 0
@@ -107,8 +111,7 @@ export class Pulls implements Watched {
       this.isWell = false
       return false
     }
-    const at = REGIONS_AT + region * WORDS_PER_REGION + 1
-    for (let i = 0; i < REGION_WORDS; i++) this.words[i] = this.postings.wordOf(source, this.number, at + i)
+    this.takeRegion(source, region)
     try {
       this.postings.read(source, this.words, offset, into)
     } catch (error) {
@@ -116,24 +119,65 @@ export class Pulls implements Watched {
       this.isWell = false
     }
     // asked after the copy, and said before its owner has its memory back: so what was copied is what was meant
-    if (this.postings.channel.told(source, this.number, WITHDRAWN) !== NOT_TOLD) {
-      const message = `rank ${source} has failed in this collective; its own error says why`
-      throw new OnecopyError('ERR_COLLECTIVE', message, { rank: source })
+    this.checkNamed(source)
+    return this.isWell
+  }
+
+  /** This rank does not even try: it counts as refused. */
+  refuse(): void {
+    this.isWell = false
+  }
+
+  /**
+   * This rank is about to write into what `dest` has named, and says {@link WRITTEN} when it does so no more, whatever happens. `dest` must
+   * have told that it waits for that.
+   */
+  startWriting(dest: number): void {
+    // said before it is asked, and `dest` asks after it has said: one of the two always hears of the other
+    this.postings.channel.tell(this.number, WRITING, true)
+    this.checkNamed(dest)
+  }
+
+  /** Copies `from` to `offset` of a region of `dest`, after {@link startWriting}; false when this or something earlier was refused. */
+  write(dest: number, region: number, offset: number, from: Uint8Array): boolean {
+    if (!this.isWell) return false
+    this.takeRegion(dest, region)
+    try {
+      this.postings.write(dest, this.words, offset, from)
+    } catch (error) {
+      if (!(error instanceof OnecopyError)) throw error
+      this.isWell = false
     }
     return this.isWell
   }
 
-  /** This rank gives up what it has named: nobody who reads it from now on believes it. */
-  withdraw(): void {
-    this.postings.channel.tell(this.number, WITHDRAWN, false)
+  /** This rank gives up what it has named: nobody who reads it from now on believes it, and when this is over none of `writers` writes to it. */
+  *withdraw(writers: readonly number[]): Schedule<void> {
+    const { channel } = this.postings
+    channel.tell(this.number, WITHDRAWN, false)
+    for (const writer of writers) {
+      if (channel.told(writer, this.number, WRITING) === NOT_TOLD) continue
+      const isOver = (): boolean =>
+        channel.told(writer, this.number, WRITTEN) !== NOT_TOLD || this.postings.hasEnded(writer)
+      if (!isOver()) yield this.exchange.watch(new Happening(isOver))
+    }
   }
 
   /** This rank is over with a stage; what went ill before counts. Gives whether it went well. */
   *tell(stage: number): Schedule<boolean> {
-    // a rank that has posted has room; for one that has not, this is the first word in its slot
+    yield* this.roomToTell()
+    return this.say(stage)
+  }
+
+  /** Waits until {@link say} may be called: at once on a rank that has posted; on others this is the first word in their slot. */
+  *roomToTell(): Schedule<void> {
     if (!this.postings.hasRoom(this.number)) {
       yield this.exchange.watch(new Condition(this.exchange, () => this.postings.hasRoom(this.number)))
     }
+  }
+
+  /** As {@link tell}, where there is room. */
+  say(stage: number): boolean {
     this.postings.channel.tell(this.number, stage, this.isWell)
     return this.isWell
   }
@@ -146,6 +190,18 @@ export class Pulls implements Watched {
     if (!this.done) yield this.exchange.watch(this)
     if (this.error !== undefined) throw this.error
     return this.illAmong(ranks, stage)
+  }
+
+  private takeRegion(member: number, region: number): void {
+    const at = REGIONS_AT + region * WORDS_PER_REGION + 1
+    for (let i = 0; i < REGION_WORDS; i++) this.words[i] = this.postings.wordOf(member, this.number, at + i)
+  }
+
+  /** @throws OnecopyError when that rank has given up what it had named. */
+  private checkNamed(member: number): void {
+    if (this.postings.channel.told(member, this.number, WITHDRAWN) === NOT_TOLD) return
+    const message = `rank ${member} has failed in this collective; its own error says why`
+    throw new OnecopyError('ERR_COLLECTIVE', message, { rank: member })
   }
 
   private illAmong(ranks: readonly number[], stage: number): readonly number[] {

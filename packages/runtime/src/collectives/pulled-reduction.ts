@@ -121,6 +121,7 @@ function readAndCombineInChunks(
 ): void {
   const accumulator = op.accumulatorFor(own)!
   const { chunkBytes } = accumulator
+  accumulator.owner = null
   const mine = bytesOf(pieces.of(own, rank))
   const result = bytesOf(out)
   const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT

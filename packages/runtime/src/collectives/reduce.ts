@@ -8,13 +8,22 @@ import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
-import { combinesAtRoot, postsReductionInPieces, postsToRoot, pullsReduction, reducesToRootInPieces } from './choose.js'
+import {
+  combinesAtRoot,
+  postsReductionInPieces,
+  postsToRoot,
+  pullsReduction,
+  readsAtRootOfTwo,
+  reducesToRootInPieces,
+} from './choose.js'
 import { combined, giving, isArrayFor } from './combining.js'
 import { expectExactly, othersThan } from './messages.js'
 import { Pieces, reducePieces } from './pieces.js'
 import { postedReduction } from './posted-reduction.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
+import { twoRankReduction } from './two-rank-reduction.js'
+import { isVectorised } from './vector-kernels.js'
 import type { Workspace } from './workspace.js'
 
 type RootedReduction = Reduction & { readonly root: number }
@@ -87,6 +96,9 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
   const type = itemTypeOf(own)
   const { byteLength } = own
   // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
+  if (op.isBuiltIn && size === 2 && readsAtRootOfTwo(byteLength) && isVectorised(op.name, type)) {
+    return twoRankReduction(exchange, postings, reduction, byMessages)
+  }
   const isPosted = op.isBuiltIn && postings.fits(byteLength) && postsToRoot(byteLength, size)
   if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
     return pulledReduction(exchange, postings, reduction, byMessages)

@@ -84,6 +84,8 @@ export class VectorAccumulator {
   /** Parts that it takes. */
   readonly partsMax = PARTS_MAX
   readonly #loop: VectorLoop
+  /** Whose bytes are in it between two steps; null for nobody's. Whoever puts others there takes it. */
+  owner: object | null = null
   readonly #parts: readonly Uint8Array[]
 
   constructor(loop: VectorLoop, buffer: ArrayBuffer) {
@@ -104,18 +106,23 @@ export class VectorAccumulator {
 
   /** Combines what has been put into the first `parts` parts, in their order, into `out`. */
   combineInto(out: Uint8Array, parts: number): void {
-    const { length } = out
+    this.combine(0, out.length, parts)
+    out.set(this.landing(0, out.length))
+  }
+
+  /** The same for the bytes between two places, the first a multiple of 64, and leaves it where the first part was. */
+  combine(from: number, to: number, parts: number): void {
     // in pieces, so that what they come to stays in the L1 cache
-    for (let start = 0; start < length; start += VECTOR_PIECE_BYTES) {
-      const end = Math.min(start + VECTOR_PIECE_BYTES, Math.ceil(length / TURN_BYTES) * TURN_BYTES)
+    for (let start = from; start < to; start += VECTOR_PIECE_BYTES) {
+      const end = Math.min(start + VECTOR_PIECE_BYTES, Math.ceil(to / TURN_BYTES) * TURN_BYTES)
       for (let part = 1; part < parts; part++) this.#loop(start, start, part * this.chunkBytes + start, end)
     }
-    out.set(this.landing(0, length))
   }
 
   /** The same for arrays that lie elsewhere; `out` may be one of them. */
   combineAll(out: Uint8Array, arrays: readonly Uint8Array[]): void {
     const { length } = out
+    this.owner = null
     for (let start = 0; start < length; start += VECTOR_PIECE_BYTES) {
       const end = Math.min(start + VECTOR_PIECE_BYTES, length)
       for (let part = 0; part < arrays.length; part++) this.#parts[part]!.set(arrays[part]!.subarray(start, end))

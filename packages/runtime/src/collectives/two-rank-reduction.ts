@@ -1,0 +1,231 @@
+import { bytesOf } from '../element-type.js'
+import { BY_MESSAGES, PostedStep } from '../posted-step.js'
+import type { Postings } from '../postings.js'
+import { type Pulls, WRITTEN } from '../pulls.js'
+import type { Exchange, Schedule } from '../schedule.js'
+import { itemTypeOf, type TypedArray } from './arrays.js'
+import { rootShareOfTwo, VECTOR_PIECE_BYTES } from './choose.js'
+import type { Reduction } from './reduction.js'
+import type { VectorAccumulator } from './vector-kernels.js'
+
+/** The regions that ranks name. */
+const OWN = 0
+const RESULT = 1
+/** The stages that the root tells; the other rank tells WRITING and WRITTEN. */
+const OPEN = 0
+const READ = 1
+
+/**
+ * Reduces an array of each of two ranks to one, the root. The root reads the other's array where it lies, and combines it with its own. The
+ * other rank, which would only wait, does the same for the end of a long one, and writes what it comes to into the root's memory.
+ */
+export function twoRankReduction(
+  exchange: Exchange,
+  postings: Postings,
+  reduction: Reduction & { readonly root: number },
+  byMessages: () => Schedule<void>,
+): Schedule<void> {
+  const { collective, op, own, recv, root } = reduction
+  const { rank } = exchange
+  const bytes = bytesOf(own)
+  const { length } = bytes
+  const cut = rootShareOfTwo(length)
+  const isShared = cut < length
+  const accumulator = op.accumulatorFor(own)
+  const common = { collective, type: itemTypeOf(own), take: () => undefined, byMessages }
+  if (rank !== root) {
+    const helper = isShared && accumulator !== null ? new Helper(accumulator, bytes, cut, root, byMessages) : null
+    return new PostedStep(exchange, postings, {
+      ...common,
+      own: isShared && helper === null ? BY_MESSAGES : [bytes],
+      sources: isShared ? [root] : [],
+      // the root looks whether they go together, and fails if they do not, before it says anything else
+      byteLengths: [],
+      isLight: true,
+      isAble: () => !isShared || postings.mayWriteTo(root),
+      pull: (pulls) => (helper === null ? untilRead(pulls, root, byMessages) : helper.pull(pulls)),
+    })
+  }
+  // what lies in recv would be needed again if reading or writing were refused half-way
+  const isAside = recv === own && (isShared || cut > (accumulator?.chunkBytes ?? 0))
+  const result = bytesOf(isAside ? exchange.aside(own, own.length) : (recv as TypedArray))
+  const recvBytes = isAside ? bytes : null
+  const rooted = accumulator === null ? null : new Rooted(accumulator, bytes, result, recvBytes, cut, rank, byMessages)
+  return new PostedStep(exchange, postings, {
+    ...common,
+    own: !isShared ? null : rooted === null ? BY_MESSAGES : [bytes, result.subarray(cut)],
+    sources: [1 - root],
+    byteLengths: [length],
+    isLight: !isAside,
+    writers: isShared ? [1 - root] : [],
+    meanwhile: () => {
+      // the other rank waits for a word where it helps
+      if (!isShared && rooted !== null) rooted.begin()
+    },
+    pull: (pulls) => (rooted === null ? refused(pulls, byMessages) : rooted.pull(pulls)),
+  })
+}
+
+/** A piece of the array as long as the accumulator takes. */
+interface Chunk {
+  /** Where it begins, in bytes. */
+  readonly start: number
+  readonly own: Uint8Array
+  /** Where this rank's and the other's are combined, and the result is found. */
+  readonly ownPlace: Uint8Array
+  readonly otherPlace: Uint8Array
+  readonly place: Uint8Array
+}
+
+function chunksOf(accumulator: VectorAccumulator, own: Uint8Array, from: number, to: number, rank: number): Chunk[] {
+  const chunks: Chunk[] = []
+  for (let start = from; start < to; start += accumulator.chunkBytes) {
+    const byteLength = Math.min(accumulator.chunkBytes, to - start)
+    const places = [accumulator.landing(0, byteLength), accumulator.landing(1, byteLength)] as const
+    chunks.push({
+      start,
+      own: own.subarray(start, start + byteLength),
+      ownPlace: places[rank]!,
+      otherPlace: places[1 - rank]!,
+      place: places[0],
+    })
+  }
+  return chunks
+}
+
+/** A piece of a chunk that stays in an L1 cache from when it is combined until it has been copied out. */
+interface Piece {
+  /** In the chunk, in bytes. */
+  readonly start: number
+  readonly end: number
+  readonly place: Uint8Array
+  readonly result: Uint8Array
+}
+
+function piecesOf({ start: first, place }: Chunk, result: Uint8Array): Piece[] {
+  const pieces: Piece[] = []
+  for (let start = 0; start < place.length; start += VECTOR_PIECE_BYTES) {
+    const end = Math.min(start + VECTOR_PIECE_BYTES, place.length)
+    pieces.push({ start, end, place: place.subarray(start, end), result: result.subarray(first + start, first + end) })
+  }
+  return pieces
+}
+
+/** The root's part. */
+class Rooted {
+  private readonly accumulator: VectorAccumulator
+  private readonly chunks: readonly Chunk[]
+  private readonly pieces: readonly (readonly Piece[])[]
+  private readonly result: Uint8Array
+  /** Where the result goes in the end; null where it is there already. */
+  private readonly recv: Uint8Array | null
+  private readonly others: readonly [number]
+  private readonly isShared: boolean
+  private readonly byMessages: () => Schedule<void>
+
+  constructor(
+    accumulator: VectorAccumulator,
+    own: Uint8Array,
+    result: Uint8Array,
+    recv: Uint8Array | null,
+    cut: number,
+    rank: number,
+    byMessages: () => Schedule<void>,
+  ) {
+    this.accumulator = accumulator
+    this.chunks = chunksOf(accumulator, own, 0, cut, rank)
+    this.pieces = this.chunks.map((chunk) => piecesOf(chunk, result))
+    this.result = result
+    this.recv = recv
+    this.others = [1 - rank]
+    this.isShared = cut < own.length
+    this.byMessages = byMessages
+  }
+
+  /** Brings the first chunk while nothing is there to be read. */
+  begin(): void {
+    const { own, ownPlace } = this.chunks[0]!
+    ownPlace.set(own)
+    this.accumulator.owner = this
+  }
+
+  *pull(pulls: Pulls): Schedule<void> {
+    const { accumulator, chunks, pieces, others } = this
+    if (this.isShared) yield* pulls.tell(OPEN)
+    else yield* pulls.roomToTell()
+    for (let i = 0; i < chunks.length; i++) {
+      const { start, own, ownPlace, otherPlace } = chunks[i]!
+      if (accumulator.owner !== this) ownPlace.set(own)
+      accumulator.owner = null
+      pulls.read(others[0], OWN, start, otherPlace)
+      if (i === chunks.length - 1) pulls.say(READ)
+      if (!pulls.isWell) continue
+      for (const { start, end, place, result } of pieces[i]!) {
+        accumulator.combine(start, end, 2)
+        result.set(place)
+      }
+    }
+    if (this.isShared) {
+      const ill = yield* pulls.told(others, WRITTEN)
+      if (ill.length > 0) pulls.refuse()
+    }
+    if (!pulls.isWell) yield* this.byMessages()
+    else if (this.recv !== null) this.recv.set(this.result)
+  }
+}
+
+/** The other rank's part where it combines the end of the arrays, from `cut` on. */
+class Helper {
+  private readonly accumulator: VectorAccumulator
+  private readonly chunks: readonly Chunk[]
+  private readonly cut: number
+  private readonly roots: readonly [number]
+  private readonly byMessages: () => Schedule<void>
+
+  constructor(
+    accumulator: VectorAccumulator,
+    own: Uint8Array,
+    cut: number,
+    root: number,
+    byMessages: () => Schedule<void>,
+  ) {
+    this.accumulator = accumulator
+    this.chunks = chunksOf(accumulator, own, cut, own.length, 1 - root)
+    this.cut = cut
+    this.roots = [root]
+    this.byMessages = byMessages
+  }
+
+  *pull(pulls: Pulls): Schedule<void> {
+    const { accumulator, chunks, roots } = this
+    // from here on the root gives nothing back before it has heard of this rank
+    yield* pulls.told(roots, OPEN)
+    try {
+      pulls.startWriting(roots[0])
+      accumulator.owner = null
+      for (let i = 0; i < chunks.length; i++) {
+        const { start, own, ownPlace, otherPlace, place } = chunks[i]!
+        ownPlace.set(own)
+        if (!pulls.read(roots[0], OWN, start, otherPlace)) break
+        accumulator.combine(0, place.length, 2)
+        if (!pulls.write(roots[0], RESULT, start - this.cut, place)) break
+      }
+    } finally {
+      pulls.say(WRITTEN)
+    }
+    yield* untilRead(pulls, roots[0], this.byMessages)
+  }
+}
+
+/** Waits until the root has read this rank's array. */
+function* untilRead(pulls: Pulls, root: number, byMessages: () => Schedule<void>): Schedule<void> {
+  const ill = yield* pulls.told([root], READ)
+  if (!pulls.isWell || ill.length > 0) yield* byMessages()
+}
+
+/** The root has no memory to combine in, and the other rank has named its own. */
+function* refused(pulls: Pulls, byMessages: () => Schedule<void>): Schedule<void> {
+  pulls.refuse()
+  yield* pulls.tell(READ)
+  yield* byMessages()
+}
