@@ -16,7 +16,7 @@ import { turns } from './support/turns.js'
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: every length at which postings have other places, or reductions another algorithm; and beyond what is posted. */
-const LIMITS = [16, 32, 48, 128, 192, 256, 512, 1024].map((kib) => kib * KiB)
+const LIMITS = [16, 32, 48, 96, 128, 256, 384, 512, 1024].map((kib) => kib * KiB)
 const SEED = Number(process.env.ONECOPY_SEED ?? Date.now() % 2 ** 31)
 
 /** Both ends of a channel whose numbers go on from `first`. */

@@ -11,7 +11,11 @@ import { turns } from './support/turns.js'
 const SIZES = [2, 3, 4]
 const KiB = 1024
 /** Bytes: around what can be posted, and every length in choose.ts at which reading begins or ends. */
-const LENGTHS = [16, 32, 64, 128, 512, 1024, 2048].flatMap((kib) => [kib * KiB - 8, kib * KiB, kib * KiB + 8])
+const LENGTHS = [16, 32, 48, 64, 96, 128, 384, 512, 1024, 2048].flatMap((kib) => [
+  kib * KiB - 8,
+  kib * KiB,
+  kib * KiB + 8,
+])
 describe('collectives that read the others’ memory', () => {
   for (const size of SIZES) {
     it(`are right around every threshold, on ${size} ranks`, async () => {

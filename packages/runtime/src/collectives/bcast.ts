@@ -4,7 +4,7 @@ import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkRoot, checkView } from './arguments.js'
-import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly, pullsBroadcast } from './choose.js'
+import { BCAST_SEGMENT_BYTES, broadcastsInChain, goesDirectly, postsBroadcast, pullsBroadcast } from './choose.js'
 import { expectExactly, expectPreamble, othersThan, preamble } from './messages.js'
 
 /**
@@ -45,7 +45,7 @@ export function bcastInto(exchange: Exchange, view: ArrayBufferView, root: numbe
   const byMessages = () => bytesByMessages(exchange, bytes, root)
   if (postings === null) return byMessages()
   const isRoot = rank === root
-  const isPosted = postings.fits(bytes.length)
+  const isPosted = postings.fits(bytes.length) && postsBroadcast(bytes.length, exchange.size)
   const isPulled = !isPosted && pullsBroadcast(bytes.length, exchange.size)
   const others = isPulled ? othersThan(root, exchange.size) : []
   return new PostedStep(exchange, postings, {

@@ -8,6 +8,14 @@
  * short messages, and for long ones that all CPUs copy and combine, none of them twice.
  */
 
+/** Elements. Below, a loop that is inlined beats one that does much per turn. */
+const LONG_LOOP_LENGTH_MIN = 64
+
+/** Whether an array of so many elements is a short one to the plain loops. */
+export function isShortLoop(length: number): boolean {
+  return length < LONG_LOOP_LENGTH_MIN
+}
+
 /**
  * Elements. Below, three copies into and out of WebAssembly's memory cost more than the plain loop (reduction to one of 2 ranks, float64:
  * 1 KiB 0.41 us, by the loop 0.33; 2 KiB 0.59, 0.49).
@@ -107,7 +115,16 @@ export function pullsParts(byteLength: number): boolean {
   return byteLength >= PULL_PART_BYTES_MIN && byteLength <= PULL_BYTES_MAX
 }
 
-/** The same for a broadcast. With one receiver both ends copy a message, which is faster (64 KiB: 11 us, pulled 14). */
+/** A message between two ranks is copied by both at the same time, which is faster in between (32 KiB: 4.8 us, by message 4.0; 256: 32, 21; 512: 36, 36). */
+const BCAST_TO_ONE_BYTES_MIN = 32 * 1024
+const BCAST_TO_ONE_BYTES_MAX = 384 * 1024
+
+/** Whether a broadcast that could be posted is. */
+export function postsBroadcast(byteLength: number, size: number): boolean {
+  return size > 2 || byteLength < BCAST_TO_ONE_BYTES_MIN || byteLength > BCAST_TO_ONE_BYTES_MAX
+}
+
+/** The same as {@link pullsParts} for a broadcast, if there are several to read. */
 export function pullsBroadcast(byteLength: number, size: number): boolean {
   return size > 2 && byteLength <= PULL_BYTES_MAX
 }
@@ -133,11 +150,11 @@ export function pullsReduction(byteLength: number, size: number, isRooted: boole
 }
 
 /**
- * Of two ranks that send as much as they receive, each reads in these lengths faster than it posts, if the array has lain in its owner's
- * cache for long (allgather of 64 KiB: 9.5 us, posted 10.8; of 32: 6.6, 5.7; of 256: 32, 30; of 1 MiB: 118, 83).
+ * Of two ranks that send as much as they receive, each reads in these lengths faster than it posts, if the array is sent often, so that it
+ * lies in its owner's cache and in huge pages (allgather of 32 KiB: 5.1 us, posted 5.7; of 64: 6.8, 10.8; of 256: 19.4, 23; of 1 MiB: 69, 70).
  */
-const READ_BY_TWO_BYTES_MIN = 48 * 1024
-const READ_BY_TWO_BYTES_MAX = 192 * 1024
+const READ_BY_TWO_BYTES_MIN = 32 * 1024
+const READ_BY_TWO_BYTES_MAX = 384 * 1024
 
 /** Whether parts that could be posted are, where every rank sends and receives alike. */
 export function postsParts(byteLength: number, size: number): boolean {
