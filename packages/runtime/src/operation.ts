@@ -127,7 +127,7 @@ class BuiltInOperation extends Operation {
   readonly #scalar: ScalarRule
   /** By element type; a memo of pure functions, compiled when first needed because most programs need one or two. */
   readonly #kernels: (Kernel | null | undefined)[] = []
-  /** The same; between two calls nothing is in their memory that anybody reads. */
+  /** The same; whoever leaves something in their memory looks whether it is still there (`VectorAccumulator.owner`). */
   readonly #accumulators: (VectorAccumulator | null | undefined)[] = []
   /** The same, but for the reduction that has it. */
   readonly #workspaces: (Workspace | null | undefined)[] = []

@@ -28,7 +28,10 @@ export function saidToGoByMessages<T>(
 /** What a rank posts whose part of the collective goes by messages. */
 export const BY_MESSAGES = -1
 /** What a rank posts whose part lies in memory that it names, for others to read: see pulls.ts. */
-const IN_MEMORY = -2
+export const IN_MEMORY = -2
+/** The same where ranks do different things with what they name, so that those who do not agree on that find out. */
+export const ROOT_IN_MEMORY = -3
+export const HELPER_IN_MEMORY = -4
 
 /** One rank's part of a collective by postings. */
 export interface PostedPlan<T> {
@@ -40,6 +43,8 @@ export interface PostedPlan<T> {
   readonly own: Uint8Array | readonly Uint8Array[] | typeof BY_MESSAGES | null
   /** What of the memory that it posts nobody reads, from byte to byte: it is left out. */
   readonly unread?: readonly [start: number, end: number]
+  /** As what it posts names of memory, and expects those of its sources; IN_MEMORY both if it says nothing. */
+  readonly names?: { readonly own: number; readonly expected: number }
   /** The type of elements that it posts and expects; VALUE where it has no memory. */
   readonly type: number
   /** The ranks whose postings it reads. */
@@ -50,9 +55,9 @@ export interface PostedPlan<T> {
   readonly take: (number: number) => T
   /**
    * What comes instead of `take` when this rank's part, and what it expects, is too long to be posted and can be read where it lies; or
-   * when what is posted is worked on in stages.
+   * when what is posted is worked on in stages. Null where nothing is left to wait for, and the collective has no result.
    */
-  readonly pull?: (pulls: Pulls) => Schedule<T>
+  readonly pull?: (pulls: Pulls) => Schedule<T> | null
   /** Whether this rank can pull, besides reading all others' memory: asked each time. */
   readonly isAble?: () => boolean
   /** The ranks that write into what this one names, as `Pulls.startWriting` says. */
@@ -89,9 +94,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   private readonly own: Uint8Array | typeof BY_MESSAGES | null
   /** The names of the memory that others read where it lies; null when it posts something else. */
   private readonly names: Names | null
-  private readonly pull: ((pulls: Pulls) => Schedule<T>) | null
+  private readonly pull: ((pulls: Pulls) => Schedule<T> | null) | null
   /** It expects names of memory, not the postings themselves. */
   private readonly expectsNames: boolean
+  private readonly namedAs: number
+  private readonly expectedNames: number
   private readonly isAble: (() => boolean) | null
   private readonly writers: readonly number[]
   private readonly meanwhile: (() => void) | null
@@ -131,6 +138,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.own = this.names !== null ? NOTHING : Array.isArray(own) ? BY_MESSAGES : (own as Uint8Array | null)
     this.pull = plan.pull ?? null
     this.expectsNames = this.pull !== null && !(own instanceof Uint8Array)
+    this.namedAs = plan.names?.own ?? IN_MEMORY
+    this.expectedNames = plan.names?.expected ?? IN_MEMORY
     this.isAble = plan.isAble ?? null
     this.writers = plan.writers ?? NOBODY
     this.meanwhile = plan.meanwhile ?? null
@@ -234,11 +243,14 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       const why = this.error ?? this.exchange.whyHopeless(this.exchange.rank)
       if (why != null) throw why
       if (this.goesByMessages()) return this.byMessages()
-      const checked = Math.min(this.sources.length, this.byteLengths.length)
-      for (let i = 0; i < checked; i++) this.check(this.sources[i]!, this.byteLengths[i]!)
+      for (let i = 0; i < this.sources.length; i++) this.check(this.sources[i]!, this.byteLengths[i])
       if (this.pull !== null) {
+        const pulls = this.pulls!
+        pulls.start(this.number)
+        const rest = this.pull(pulls)
+        if (rest === null) return null
         isPulling = true
-        return this.pulling(this.pull)
+        return this.pulling(pulls, rest)
       }
       this.result = this.take(this.number)
       return null
@@ -247,11 +259,9 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     }
   }
 
-  private *pulling(pull: (pulls: Pulls) => Schedule<T>): Schedule<T> {
-    const pulls = this.pulls!
-    pulls.start(this.number)
+  private *pulling(pulls: Pulls, rest: Schedule<T>): Schedule<T> {
     try {
-      return yield* pull(pulls)
+      return yield* rest
     } catch (error) {
       // the caller gets its memory back, and somebody may still be about to read it
       if (this.names?.isNamed === true) yield* pulls.withdraw(this.writers)
@@ -276,7 +286,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const own = this.own
     if (!this.postings.hasRoom(this.number, this.longLength)) return false
     if (this.isByMessages) this.postings.post(this.number, BY_MESSAGES, NOTHING)
-    else if (this.names !== null) this.postings.post(this.number, IN_MEMORY, this.names.name())
+    else if (this.names !== null) this.postings.post(this.number, this.namedAs, this.names.name())
     else if (this.parts !== null) this.postings.postParts(this.number, this.type, this.longLength, this.parts)
     else this.postings.post(this.number, this.type, own as Uint8Array)
     this.isPosted = true
@@ -302,26 +312,26 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     // who has posted and sees this goes by messages too; one who only reads cannot have the others do so
     if (own !== null || others === sources.length) return true
     const longer = sources.find((source) => channel.kindOf(source, number) === BY_MESSAGES)!
-    throw new OnecopyError(
-      'ERR_TRUNCATE',
-      `${this.collective}: rank ${longer} takes part with more, or with something else, than others`,
-      {
-        source: longer,
-      },
-    )
+    throw otherwiseError(this.collective, longer)
   }
 
-  private check(source: number, expected: number): void {
+  private check(source: number, expected: number | undefined): void {
     const { channel } = this.postings
     const kind = channel.kindOf(source, this.number)
-    const isNamed = kind === IN_MEMORY
+    const isNamed = kind <= IN_MEMORY
+    if (isNamed && this.expectsNames && kind !== this.expectedNames) throw otherwiseError(this.collective, source)
+    if (expected === undefined) {
+      if (isNamed !== this.expectsNames) throw otherwiseError(this.collective, source)
+      return
+    }
     const type = isNamed ? namedType(this.postings, source, this.number) : kind
     if (type !== this.type) throw typeError(source, type, this.type)
     const byteLength = isNamed
       ? namedLength(this.postings, source, this.number)
       : channel.byteLengthOf(source, this.number)
-    if (byteLength !== expected || (!isNamed && !this.postings.fits(byteLength)) || isNamed !== this.expectsNames)
+    if (byteLength !== expected || (!isNamed && !this.postings.fits(byteLength)))
       throw lengthError(this.collective, source, byteLength, expected)
+    if (isNamed !== this.expectsNames) throw otherwiseError(this.collective, source)
   }
 
   // --- as a generator, for those who run any schedule
@@ -363,6 +373,11 @@ const NOBODY: readonly number[] = []
 function namesOf(remote: RemoteMemory | null, type: number, regions: readonly Uint8Array[]): Names | null {
   if (remote === null || !regions.every((region) => isExposable(remote, region))) return null
   return new Names(remote, type, regions)
+}
+
+function otherwiseError(collective: string, source: number): OnecopyError {
+  const message = `${collective}: rank ${source} takes part with another length or root, or in another collective, than others`
+  return new OnecopyError('ERR_TRUNCATE', message, { source })
 }
 
 function typeError(source: number, theirs: number, ours: number): OnecopyError {

@@ -20,7 +20,7 @@ export class Postings {
   private readonly slots: number
   private readonly shortBytesMax: number
   private readonly boardWords: Int32Array
-  private readonly engine: Pick<ProgressEngine, 'endOf' | 'messenger'>
+  private readonly engine: Pick<ProgressEngine, 'endOf' | 'failure' | 'messenger'>
   private readonly members: readonly number[]
   private taken = 0
   /** This rank reads nothing up to here any more, and some of what is above. */
@@ -44,7 +44,7 @@ export class Postings {
     board: Board,
     channel: BoardChannel,
     remote: RemoteMemory | null,
-    engine: Pick<ProgressEngine, 'endOf' | 'messenger'>,
+    engine: Pick<ProgressEngine, 'endOf' | 'failure' | 'messenger'>,
     members: readonly number[],
     first = 0,
   ) {
@@ -92,9 +92,9 @@ export class Postings {
     return this.remote?.canWrite(this.members[member]!) === true
   }
 
-  /** Whether a member's process takes part in nothing any more. */
+  /** Whether a member's process takes part in nothing any more, or this one's does not: then nobody would hear of it. */
   hasEnded(member: number): boolean {
-    return this.engine.endOf(this.members[member]!) !== null
+    return this.engine.failure !== null || this.engine.endOf(this.members[member]!) !== null
   }
 
   /** Fills `into` from a posting of `byteLength` bytes, from `offset` on. */

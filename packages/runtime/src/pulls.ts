@@ -159,7 +159,13 @@ export class Pulls implements Watched {
       if (channel.told(writer, this.number, WRITING) === NOT_TOLD) continue
       const isOver = (): boolean =>
         channel.told(writer, this.number, WRITTEN) !== NOT_TOLD || this.postings.hasEnded(writer)
-      if (!isOver()) yield this.exchange.watch(new Happening(isOver))
+      while (!isOver()) {
+        try {
+          yield this.exchange.watch(new Happening(isOver))
+        } catch {
+          // given up once more, for another reason: the first one stands, and who writes still does
+        }
+      }
     }
   }
 
@@ -171,9 +177,12 @@ export class Pulls implements Watched {
 
   /** Waits until {@link say} may be called: at once on a rank that has posted; on others this is the first word in their slot. */
   *roomToTell(): Schedule<void> {
-    if (!this.postings.hasRoom(this.number)) {
-      yield this.exchange.watch(new Condition(this.exchange, () => this.postings.hasRoom(this.number)))
-    }
+    if (!this.hasRoom) yield this.exchange.watch(new Condition(this.exchange, () => this.hasRoom))
+  }
+
+  /** Whether {@link say} may be called. */
+  get hasRoom(): boolean {
+    return this.postings.hasRoom(this.number)
   }
 
   /** As {@link tell}, where there is room. */

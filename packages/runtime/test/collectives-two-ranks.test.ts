@@ -1,6 +1,7 @@
 // The reduction of two ranks to one: the root reads, and for long arrays the other rank writes into its result.
 import assert from 'node:assert/strict'
 import type { Transport } from '@onecopy/transport'
+import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
 import { MAX, MIN, PROD, SUM } from '../src/operation.js'
 import type { Postings } from '../src/postings.js'
@@ -9,7 +10,7 @@ import type { Exchange } from '../src/schedule.js'
 import { within } from './support/deadline.js'
 import { Guarded } from './support/guarded.js'
 import { Random } from './support/random.js'
-import { type SimulatedJobOptions, simulate } from './support/simulated-job.js'
+import { type SimulatedJobOptions, simulate, simulateShortPostings } from './support/simulated-job.js'
 import { turns } from './support/turns.js'
 
 const SEED = Number(process.env.ONECOPY_SEED ?? Date.now() % 1_000_000)
@@ -161,6 +162,119 @@ describe(`a reduction of two ranks to one (ONECOPY_SEED=${SEED})`, function () {
       }
     }
     assert.deepEqual([...endings].sort(), ['done', 'given up'])
+  })
+
+  for (const ways of [
+    ['abort'],
+    ['cancel'],
+    ['free'],
+    ['revoke'],
+    ['abort', 'cancel'],
+    ['cancel', 'cancel'],
+    ['abort', 'revoke'],
+    ['free', 'cancel', 'turn'],
+    ['revoke', 'abort', 'turn'],
+    ['revoke', 'abort', 'turn', 'cancel', 'turn'],
+  ]) {
+    it(`keeps the root's memory while the other rank writes, whatever happens: ${ways.join(', ')}`, async () => {
+      let meanwhile = (): void => undefined
+      const wrap = (transport: Transport): Transport => {
+        const memory = transport.remoteMemory!
+        const { write } = memory
+        memory.write = (...args) => {
+          meanwhile()
+          meanwhile = () => undefined
+          write.apply(memory, args)
+        }
+        return transport
+      }
+      let isOver = false
+      let wasOver: boolean | null = null
+      await simulate(2, { wrap }, async (world, rank) => {
+        const copy = await world.dup()
+        const own = new Float64Array(32_768).fill(rank + 1)
+        if (rank === 1) {
+          await within(
+            Promise.resolve(copy.reduceInto(own, null, SUM)).catch(() => undefined),
+            'the other rank',
+          )
+          return
+        }
+        const controller = new AbortController()
+        const { signal } = controller
+        const call = copy.reduceInto(own, new Float64Array(32_768).fill(-1), SUM, 0, { signal })
+        const acts: Record<string, () => void> = {
+          abort: () => controller.abort(new Error('enough')),
+          cancel: () => void call.cancel(),
+          free: () => copy.free(),
+          revoke: () => copy.revoke(),
+          turn: () => void call.test(),
+        }
+        meanwhile = () => {
+          for (const way of ways) acts[way]!()
+          wasOver = isOver || call.done
+        }
+        await assert.rejects(within(call, 'the root'))
+        isOver = true
+      })
+      assert.equal(wasOver, false)
+    })
+  }
+
+  it('does not pass for done when the other rank has failed in any way', async () => {
+    const wrap = (transport: Transport, rank: number): Transport => {
+      const memory = transport.remoteMemory!
+      if (rank === 1) {
+        memory.write = () => {
+          throw new TypeError('not a refusal')
+        }
+      }
+      return transport
+    }
+    await simulate(2, { wrap }, async (world, rank) => {
+      const copy = await world.dup()
+      const call = copy.reduceInto(new Float64Array(32_768), rank === 0 ? new Float64Array(32_768) : null, SUM)
+      await assert.rejects(within(call, 'a rank'), rank === 0 ? { code: 'ERR_COLLECTIVE', rank: 1 } : /not a refusal/)
+    })
+  })
+
+  it('fails on ranks that each take themselves for the root, or the other, or are in another collective', async () => {
+    const own = new Float64Array(32_768)
+    const result = () => new Float64Array(32_768)
+    const calls: Record<string, (comm: Communicator, rank: number) => PromiseLike<unknown>> = {
+      'two roots': (comm, rank) => comm.reduceInto(own, result(), SUM, rank),
+      'no root': (comm, rank) => comm.reduceInto(own, null, SUM, 1 - rank),
+      'an allreduce on the root': (comm, rank) =>
+        rank === 0 ? comm.allreduceInto(own, result(), SUM) : comm.reduceInto(own, null, SUM, 0),
+      'an allreduce on the other': (comm, rank) =>
+        rank === 0 ? comm.reduceInto(own, result(), SUM, 0) : comm.allreduceInto(own, result(), SUM),
+      'an allgather': (comm, rank) =>
+        rank === 0 ? comm.reduceInto(own, result(), SUM, 0) : comm.allgatherInto(own, new Float64Array(65_536)),
+    }
+    for (const [what, call] of Object.entries(calls)) {
+      for (const simulated of [simulate, simulateShortPostings]) {
+        const codes = await simulated(2, {}, async (world, rank) => {
+          const copy = await world.dup()
+          const code = await within(Promise.resolve(call(copy, rank)), what).then(
+            () => 'done',
+            (error: { code?: string }) => error.code ?? String(error),
+          )
+          assert.equal(await within(world.allreduce(1, SUM), 'the next collective'), 2)
+          return code
+        })
+        for (const code of codes) assert.match(code, /^ERR_(TRUNCATE|TYPE|COLLECTIVE)$/, what)
+      }
+    }
+  })
+
+  it('leaves nothing of the caller in the operation', async () => {
+    for (const options of [{}, { remoteMemory: () => false }]) {
+      await simulate(2, options, async (world, rank) => {
+        const own = new Float64Array(8192)
+        await world.reduceInto(own, rank === 0 ? new Float64Array(8192) : null, SUM)
+        assert.deepEqual(Object.keys(SUM.accumulatorFor(own)?.owner ?? {}), [])
+      })
+    }
   })
 
   it('is not written to by a rank that comes to it after the root has been given its memory back', async () => {

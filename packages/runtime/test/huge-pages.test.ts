@@ -27,8 +27,8 @@ function whyNot(): string | null {
 }
 
 /** The bytes of huge pages that each of two ranks has in the end. */
-async function hugeBytes(setting: string, ...options: string[]): Promise<number[]> {
-  const env = { ...process.env, ONECOPY_HUGE_PAGES: setting }
+async function hugeBytes(setting: string, options: string[] = [], cma?: string): Promise<number[]> {
+  const env = { ...process.env, ONECOPY_HUGE_PAGES: setting, ONECOPY_CMA: cma }
   const run = await runCommand(['run', '-n', '2', ...options, script], { env })
   assert.equal(run.exitCode, 0, run.stderr)
   return run.stdout.trim().split('\n').map(Number)
@@ -40,7 +40,7 @@ describe('memory that travels again and again', function () {
   for (const ffi of ['koffi', 'ffi-napi']) {
     it(`gets huge pages, and arrives as it was sent, through ${ffi}`, async function () {
       const reason = whyNot()
-      const bytes = await hugeBytes('on', '--ffi', ffi)
+      const bytes = await hugeBytes('on', ['--ffi', ffi])
       assert.equal(bytes.length, 2)
       if (reason !== null) skipBecause(this, reason)
       for (const each of bytes) assert.ok(each > 0, `${each} bytes of huge pages`)
@@ -54,10 +54,15 @@ describe('memory that travels again and again', function () {
     assert.deepEqual(bytes, [0, 0])
   })
 
-  it('keeps its pages where bytes travel another way', async function () {
-    const reason = whyNot()
-    const bytes = await hugeBytes('on', '--transport', 'pipe')
-    if (reason !== null) skipBecause(this, reason)
-    assert.deepEqual(bytes, [0, 0])
-  })
+  for (const [way, options, cma] of [
+    ['pipe', ['--transport', 'pipe'], undefined],
+    ['rings', [], 'off'],
+  ] as const) {
+    it(`keeps its pages where bytes travel another way: ${way}`, async function () {
+      const reason = whyNot()
+      const bytes = await hugeBytes('on', [...options], cma)
+      if (reason !== null) skipBecause(this, reason)
+      assert.deepEqual(bytes, [0, 0])
+    })
+  }
 })

@@ -101,7 +101,7 @@ function open(job: TransportJob): Transport {
     identity,
     words: segment.words,
     mode,
-    hugePages: new HugePages(libc, mayBeHuge ? hasHugePages : () => false),
+    hugePages: new HugePages(libc, mayBeHuge && ban === null ? hasHugePages : () => false),
     ban,
     notice: (key, message) => job.notice(key, message),
   })

@@ -41,10 +41,11 @@ export class HugePages {
   /** This memory has been named to a peer, once more. Takes a moment now and then, for one range at a time. */
   note(address: number, byteLength: number): void {
     if (byteLength < PIECE_BYTES_MIN || this.wanted === false) return
-    const last = Math.floor((address + byteLength - 1) / RANGE_BYTES)
+    const end = address + byteLength
     let due = 0
-    for (let range = Math.floor(address / RANGE_BYTES); range <= last; range++) {
-      if (this.count(range, Math.min(byteLength, RANGE_BYTES))) due = range
+    for (let range = Math.floor(address / RANGE_BYTES); range * RANGE_BYTES < end; range++) {
+      const start = range * RANGE_BYTES
+      if (this.count(range, Math.min(end, start + RANGE_BYTES) - Math.max(address, start))) due = range
     }
     if (due !== 0) this.gather(due)
   }

@@ -46,12 +46,12 @@ describe('huge pages', () => {
 
   it('cover all that a piece lies in, one range at a time', () => {
     const { asked, pages } = noting()
-    const address = 1000 * RANGE + 16
+    const address = 1000 * RANGE + MIB
     note(pages, WORTH / RANGE, address, 3 * RANGE)
     assert.equal(asked.length, 1)
     pages.note(address, 3 * RANGE)
     assert.equal(asked.length, 2)
-    note(pages, 10, address, 3 * RANGE)
+    note(pages, WORTH / RANGE + 2, address, 3 * RANGE)
     assert.deepEqual(
       asked.sort((a, b) => a - b),
       [1000, 1001, 1002, 1003],
@@ -62,9 +62,15 @@ describe('huge pages', () => {
     const { asked, pages } = noting()
     note(pages, WORTH / MIB, 1000 * RANGE + MIB, MIB)
     assert.deepEqual(asked, [1000])
+    // all but a page of it lies in the first, so that the second is worth it 255 times later
     const other = noting()
-    note(other.pages, WORTH / MIB + 1, 1000 * RANGE + MIB + 1, MIB)
-    assert.deepEqual(other.asked.length, 2)
+    const last = 4096
+    note(other.pages, 2 * (WORTH / MIB), 1000 * RANGE + MIB + last, MIB)
+    assert.deepEqual(other.asked, [1000])
+    note(other.pages, WORTH / last - 2 * (WORTH / MIB) - 1, 1000 * RANGE + MIB + last, MIB)
+    assert.deepEqual(new Set(other.asked), new Set([1000]))
+    other.pages.note(1000 * RANGE + MIB + last, MIB)
+    assert.equal(other.asked.at(-1), 1001)
   })
 
   for (const result of [0, -11, -12, -22]) {

@@ -4,6 +4,7 @@ import type { Postings } from '../postings.js'
 import type { Pulls } from '../pulls.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { copyInto, type TypedArray } from './arrays.js'
+import { chunkBytesFor } from './choose.js'
 import { expectExactly } from './messages.js'
 import { Pieces } from './pieces.js'
 import { amongAll, type Reduction } from './reduction.js'
@@ -120,7 +121,7 @@ function readAndCombineInChunks(
   out: TypedArray,
 ): void {
   const accumulator = op.accumulatorFor(own)!
-  const { chunkBytes } = accumulator
+  const chunkBytes = chunkBytesFor(size)
   accumulator.owner = null
   const mine = bytesOf(pieces.of(own, rank))
   const result = bytesOf(out)

@@ -1,5 +1,5 @@
 import { bytesOf } from '../element-type.js'
-import { BY_MESSAGES, PostedStep } from '../posted-step.js'
+import { BY_MESSAGES, HELPER_IN_MEMORY, PostedStep, ROOT_IN_MEMORY } from '../posted-step.js'
 import type { Postings } from '../postings.js'
 import { type Pulls, WRITTEN } from '../pulls.js'
 import type { Exchange, Schedule } from '../schedule.js'
@@ -31,13 +31,14 @@ export function twoRankReduction(
   const { length } = bytes
   const cut = rootShareOfTwo(length)
   const isShared = cut < length
-  const accumulator = op.accumulatorFor(own)
+  const accumulator = isShared || rank === root ? op.accumulatorFor(own) : null
   const common = { collective, type: itemTypeOf(own), take: () => undefined, byMessages }
   if (rank !== root) {
     const helper = isShared && accumulator !== null ? new Helper(accumulator, bytes, cut, root, byMessages) : null
     return new PostedStep(exchange, postings, {
       ...common,
       own: isShared && helper === null ? BY_MESSAGES : [bytes],
+      names: { own: HELPER_IN_MEMORY, expected: ROOT_IN_MEMORY },
       sources: isShared ? [root] : [],
       // the root looks whether they go together, and fails if they do not, before it says anything else
       byteLengths: [],
@@ -54,13 +55,14 @@ export function twoRankReduction(
   return new PostedStep(exchange, postings, {
     ...common,
     own: !isShared ? null : rooted === null ? BY_MESSAGES : [bytes, result.subarray(cut)],
+    names: { own: ROOT_IN_MEMORY, expected: HELPER_IN_MEMORY },
     sources: [1 - root],
     byteLengths: [length],
     isLight: !isAside,
     writers: isShared ? [1 - root] : [],
     meanwhile: () => {
       // the other rank waits for a word where it helps
-      if (!isShared && rooted !== null) rooted.begin()
+      if (!isShared && rooted !== null && postings.reachesMemory) rooted.begin()
     },
     pull: (pulls) => (rooted === null ? refused(pulls, byMessages) : rooted.pull(pulls)),
   })
@@ -114,6 +116,8 @@ function piecesOf({ start: first, place }: Chunk, result: Uint8Array): Piece[] {
 /** The root's part. */
 class Rooted {
   private readonly accumulator: VectorAccumulator
+  /** Says that what lies in the accumulator is this one's: the accumulator outlives it, and must not hold the caller's arrays. */
+  private readonly token = {}
   private readonly chunks: readonly Chunk[]
   private readonly pieces: readonly (readonly Piece[])[]
   private readonly result: Uint8Array
@@ -146,16 +150,32 @@ class Rooted {
   begin(): void {
     const { own, ownPlace } = this.chunks[0]!
     ownPlace.set(own)
-    this.accumulator.owner = this
+    this.accumulator.owner = this.token
   }
 
-  *pull(pulls: Pulls): Schedule<void> {
+  pull(pulls: Pulls): Schedule<void> | null {
+    if (this.isShared || !pulls.hasRoom) return this.pullInSteps(pulls)
+    this.combine(pulls)
+    return pulls.isWell ? null : this.byMessages()
+  }
+
+  private *pullInSteps(pulls: Pulls): Schedule<void> {
+    yield* pulls.tell(OPEN)
+    this.combine(pulls)
+    if (this.isShared) {
+      const ill = yield* pulls.told(this.others, WRITTEN)
+      if (ill.length > 0) pulls.refuse()
+    }
+    if (!pulls.isWell) yield* this.byMessages()
+    else if (this.recv !== null) this.recv.set(this.result)
+  }
+
+  /** Reads and combines this rank's part, as far as nothing is refused, and tells the other rank when all has been read. */
+  private combine(pulls: Pulls): void {
     const { accumulator, chunks, pieces, others } = this
-    if (this.isShared) yield* pulls.tell(OPEN)
-    else yield* pulls.roomToTell()
     for (let i = 0; i < chunks.length; i++) {
       const { start, own, ownPlace, otherPlace } = chunks[i]!
-      if (accumulator.owner !== this) ownPlace.set(own)
+      if (accumulator.owner !== this.token) ownPlace.set(own)
       accumulator.owner = null
       pulls.read(others[0], OWN, start, otherPlace)
       if (i === chunks.length - 1) pulls.say(READ)
@@ -165,12 +185,6 @@ class Rooted {
         result.set(place)
       }
     }
-    if (this.isShared) {
-      const ill = yield* pulls.told(others, WRITTEN)
-      if (ill.length > 0) pulls.refuse()
-    }
-    if (!pulls.isWell) yield* this.byMessages()
-    else if (this.recv !== null) this.recv.set(this.result)
   }
 }
 
@@ -210,6 +224,9 @@ class Helper {
         accumulator.combine(0, place.length, 2)
         if (!pulls.write(roots[0], RESULT, start - this.cut, place)) break
       }
+    } catch (error) {
+      pulls.refuse()
+      throw error
     } finally {
       pulls.say(WRITTEN)
     }

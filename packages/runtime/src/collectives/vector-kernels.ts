@@ -84,7 +84,7 @@ export class VectorAccumulator {
   /** Parts that it takes. */
   readonly partsMax = PARTS_MAX
   readonly #loop: VectorLoop
-  /** Whose bytes are in it between two steps; null for nobody's. Whoever puts others there takes it. */
+  /** A token for whose bytes are in it between two steps; null for nobody's. Whoever puts others there takes it. */
   owner: object | null = null
   readonly #parts: readonly Uint8Array[]
 
