@@ -1,5 +1,20 @@
 import type { Exchange, Watched } from './schedule.js'
 
+/** Comes about when it is looked for a second time: whoever waits for it lets others have their turn. */
+export class Pause implements Watched {
+  readonly error = undefined
+  readonly isDue = true
+  #wasAsked = false
+
+  get done(): boolean {
+    const wasAsked = this.#wasAsked
+    this.#wasAsked = true
+    return wasAsked
+  }
+
+  cancel(): void {}
+}
+
 /** Something that comes about by itself, whatever becomes of this rank's communicator. */
 export class Happening implements Watched {
   readonly error = undefined

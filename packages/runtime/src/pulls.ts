@@ -1,8 +1,9 @@
 import { NOT_TOLD, OnecopyError, REGION_WORDS, type RemoteMemory, TOLD_ILL } from '@onecopy/transport'
-import { Condition, Happening } from './condition.js'
+import { PULL_BYTES_MAX } from './collectives/choose.js'
+import { Condition, Happening, Pause } from './condition.js'
 import type { Postings } from './postings.js'
 import { isReadable } from './protocol.js'
-import type { Exchange, Schedule, Watched } from './schedule.js'
+import type { Awaited, Exchange, Schedule, Watched } from './schedule.js'
 
 // What a rank posts whose part lies in memory for the others to read, in int32 words:
 //
@@ -87,6 +88,8 @@ export class Pulls implements Watched {
   number = 0
   /** Nothing has been refused so far. */
   isWell = true
+  /** Bytes since the last pause. */
+  private moved = 0
   private awaited = NOBODY
   private stage = 0
   private found = 0
@@ -100,6 +103,7 @@ export class Pulls implements Watched {
   start(number: number): void {
     this.number = number
     this.isWell = true
+    this.moved = 0
     this.error = undefined
   }
 
@@ -112,6 +116,7 @@ export class Pulls implements Watched {
       return false
     }
     this.takeRegion(source, region)
+    this.moved += into.length
     try {
       this.postings.read(source, this.words, offset, into)
     } catch (error) {
@@ -121,6 +126,24 @@ export class Pulls implements Watched {
     // asked after the copy, and said before its owner has its memory back: so what was copied is what was meant
     this.checkNamed(source)
     return this.isWell
+  }
+
+  /** As {@link read}, with a pause for the event loop now and then. */
+  *readInTurns(source: number, region: number, offset: number, into: Uint8Array): Schedule<boolean> {
+    for (let start = 0; start < into.length; start += PULL_BYTES_MAX) {
+      const piece = into.length <= PULL_BYTES_MAX ? into : into.subarray(start, start + PULL_BYTES_MAX)
+      if (!this.read(source, region, offset + start, piece)) return false
+      const pause = this.pause()
+      if (pause !== null) yield pause
+    }
+    return this.isWell
+  }
+
+  /** What is to be waited for once in a while, so that the event loop gets a turn; null where it is not time for that. */
+  pause(): Awaited<void> | null {
+    if (this.moved < PULL_BYTES_MAX) return null
+    this.moved = 0
+    return this.exchange.watch(new Pause())
   }
 
   /** This rank does not even try: it counts as refused. */
@@ -142,6 +165,7 @@ export class Pulls implements Watched {
   write(dest: number, region: number, offset: number, from: Uint8Array): boolean {
     if (!this.isWell) return false
     this.takeRegion(dest, region)
+    this.moved += from.length
     try {
       this.postings.write(dest, this.words, offset, from)
     } catch (error) {

@@ -34,6 +34,27 @@ describe('collectives that read the others’ memory', () => {
     })
   })
 
+  it('reduce what takes several turns of the event loop', async () => {
+    const length = 1_000_003
+    for (const size of SIZES) {
+      await simulateShortPostings(size, {}, async (world, rank) => {
+        const own = rankData(rank, length)
+        const sum = combinedData(size, length, (a, b) => a + b)
+        const result = new Float64Array(length)
+        // two at once, which take turns
+        const other = new Float64Array(length)
+        await Promise.all([
+          world.allreduceInto(own, result, SUM),
+          world.reduceInto(own, rank === 1 ? other : null, SUM, 1),
+        ])
+        sameBytes(result, sum, `allreduce on ${size} ranks`)
+        if (rank === 1) sameBytes(other, sum, `reduce on ${size} ranks`)
+        await world.allreduceInto(IN_PLACE, own, SUM)
+        sameBytes(own, sum, `allreduce in place on ${size} ranks`)
+      })
+    }
+  })
+
   const refusals: Record<string, SimulatedJobOptions> = {
     'there is no such thing': { remoteMemory: false },
     'it is refused to all': { remoteMemory: () => false },

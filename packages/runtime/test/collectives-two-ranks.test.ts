@@ -91,6 +91,25 @@ describe(`a reduction of two ranks to one (ONECOPY_SEED=${SEED})`, function () {
     }
   })
 
+  it('is right where it takes several turns of the event loop, and takes them', async () => {
+    for (const length of [1_000_001, 2_500_000]) await reduceAll(Float64Array, length)
+    await simulate(2, {}, async (world, rank) => {
+      const [own, result] = [new Float64Array(2_000_000).fill(rank + 1), new Float64Array(2_000_000)]
+      let seen = 0
+      let isOver = false
+      const look = (): void => {
+        seen++
+        if (!isOver) setImmediate(look)
+      }
+      setImmediate(look)
+      await world.reduceInto(own, rank === 0 ? result : null, SUM)
+      isOver = true
+      // 16 MB, of which each rank moves a MiB or somewhat more at a time
+      assert.ok(seen >= 6, `${seen} turns`)
+      if (rank === 0) assert.ok(result.every((value) => value === 3))
+    })
+  })
+
   const refusals: Record<string, SimulatedJobOptions> = {
     'there is no such thing': { remoteMemory: false },
     'it is refused to both': { remoteMemory: () => false },

@@ -16,6 +16,7 @@ import { Pieces, reducePieces } from './pieces.js'
 import { postedReduction } from './posted-reduction.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
+import { isVectorised } from './vector-kernels.js'
 
 /**
  * Combines one value of every rank, in rank order, and gives every rank the result: the same bits everywhere. Typed arrays
@@ -62,7 +63,10 @@ function reduced(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule
   if (
     postings === null ||
     !op.isBuiltIn ||
-    !(postings.fits(recv.byteLength) || pullsReduction(recv.byteLength, size, false))
+    !(
+      postings.fits(recv.byteLength) ||
+      pullsReduction(recv.byteLength, size, false, isVectorised(op.name, itemTypeOf(recv)))
+    )
   ) {
     return saidToGoByMessages(exchange, collective, byMessages)
   }

@@ -110,8 +110,10 @@ export function allreducesDirectly(byteLength: number, size: number): boolean {
   return size > 2 && goesDirectly(size) && byteLength <= REDUCE_DIRECT_BYTES_MAX
 }
 
-/** A rank reads no more than this from another at once where it lies: about 0.1 ms, for which an event loop stands still. */
-const PULL_BYTES_MAX = 1024 * 1024
+/** A rank reads no more than this at once from where it lies: 0.1 ms, or 0.3 if it combines it, for which an event loop stands still. */
+export const PULL_BYTES_MAX = 1024 * 1024
+/** Lengths of what is read are told in 32 bits. */
+const PULL_REDUCTION_BYTES_MAX = 1024 ** 3
 
 /** Below, a system call per part costs more than the messages (2 ranks, alltoall of 16 KiB: 3.4 us by messages, pulled 6.4). */
 const PULL_PART_BYTES_MIN = 32 * 1024
@@ -147,10 +149,12 @@ const PULL_REDUCE_BYTES_MIN = 512 * 1024
 
 /**
  * Whether a reduction is cut into a piece per rank, which each reads from all others where it lies, and combines. With two ranks only
- * where both get the result, and save what cutting saves.
+ * where both get the result, and save what cutting saves. `inVectors`: in chunks, with a pause for the event loop now and then; then
+ * however long it is (4 ranks on 2 cores, 16 MiB: 15 ms by messages, pulled 8).
  */
-export function pullsReduction(byteLength: number, size: number, isRooted: boolean): boolean {
-  if (byteLength > size * PULL_BYTES_MAX || (isRooted && size === 2)) return false
+export function pullsReduction(byteLength: number, size: number, isRooted: boolean, inVectors: boolean): boolean {
+  if (byteLength > (inVectors ? PULL_REDUCTION_BYTES_MAX : size * PULL_BYTES_MAX) || (isRooted && size === 2))
+    return false
   if (isRooted) return byteLength >= PULL_REDUCE_BYTES_MIN
   return byteLength >= (size === 2 ? PULL_ALLREDUCE_OF_TWO_BYTES_MIN : PULL_ALLREDUCE_BYTES_MIN)
 }
@@ -169,14 +173,12 @@ export function postsParts(byteLength: number, size: number): boolean {
 
 /** Below, a message is there as soon as what the root reads (32 KiB: 5.4 us; 48: 7.4, read 7.0; 64: 9.8, 8.0). */
 const TWO_RANK_BYTES_MIN = 48 * 1024
-/** Up to here the event loop is held for less than half a millisecond. */
-const TWO_RANK_BYTES_MAX = 2 * 1024 * 1024
 /** From here on the other rank's help is worth two system calls more (64 KiB: 9.5 us with it, 8.0 without; 256: 20, 28). */
 const TWO_RANK_SHARED_BYTES_MIN = 96 * 1024
 
 /** Whether the root of two ranks reads the other's array where it lies. */
 export function readsAtRootOfTwo(byteLength: number): boolean {
-  return byteLength >= TWO_RANK_BYTES_MIN && byteLength <= TWO_RANK_BYTES_MAX
+  return byteLength >= TWO_RANK_BYTES_MIN && byteLength <= PULL_REDUCTION_BYTES_MAX
 }
 
 /** How much of it the root combines itself, in bytes: all of a short one, and of a long one somewhat more than half, since it has less else to do. */

@@ -60,7 +60,7 @@ function* inPieces(
 ): Schedule<void> {
   const { rank, size } = exchange
   const { own, recv, root } = reduction
-  if (parts === null) readAndCombineInChunks(exchange, pulls, reduction, pieces, out)
+  if (parts === null) yield* readAndCombineInChunks(exchange, pulls, reduction, pieces, out)
   else readAndCombine(exchange, pulls, reduction, pieces, parts, out)
   const isWell = yield* pulls.tell(COMBINED)
   const ill = yield* pulls.told(others, COMBINED)
@@ -73,7 +73,7 @@ function* inPieces(
   if (recv !== null) {
     for (let step = 1; step < size; step++) {
       const source = (rank + step) % size
-      pulls.read(source, PIECE, 0, bytesOf(pieces.of(recv, source)))
+      yield* pulls.readInTurns(source, PIECE, 0, bytesOf(pieces.of(recv, source)))
     }
     copyInto(pieces.of(recv, rank), out)
     // who may not read any more gets the pieces by messages
@@ -113,26 +113,28 @@ function readAndCombine(
 }
 
 /** Reads it chunk by chunk to where it is combined. */
-function readAndCombineInChunks(
+function* readAndCombineInChunks(
   { rank, size }: Exchange,
   pulls: Pulls,
   { op, own }: Reduction,
   pieces: Pieces,
   out: TypedArray,
-): void {
+): Schedule<void> {
   const accumulator = op.accumulatorFor(own)!
   const chunkBytes = chunkBytesFor(size)
-  accumulator.owner = null
   const mine = bytesOf(pieces.of(own, rank))
   const result = bytesOf(out)
   const offset = pieces.start(rank) * own.BYTES_PER_ELEMENT
   for (let start = 0; start < result.length; start += chunkBytes) {
     const end = Math.min(start + chunkBytes, result.length)
+    accumulator.owner = null
     for (let step = 1; step < size; step++) {
       const source = (rank + step) % size
       if (!pulls.read(source, OWN, offset + start, accumulator.landing(source, end - start))) return
     }
     accumulator.landing(rank, end - start).set(mine.subarray(start, end))
     accumulator.combineInto(result.subarray(start, end), size)
+    const pause = pulls.pause()
+    if (pause !== null) yield pause
   }
 }

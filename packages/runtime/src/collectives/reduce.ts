@@ -96,11 +96,12 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
   const type = itemTypeOf(own)
   const { byteLength } = own
   // a user's operation may throw, change what it is given, or call a collective: nobody must wait for its postings meanwhile
-  if (op.isBuiltIn && size === 2 && readsAtRootOfTwo(byteLength) && isVectorised(op.name, type)) {
+  const inVectors = op.isBuiltIn && isVectorised(op.name, type)
+  if (inVectors && size === 2 && readsAtRootOfTwo(byteLength)) {
     return twoRankReduction(exchange, postings, reduction, byMessages)
   }
   const isPosted = op.isBuiltIn && postings.fits(byteLength) && postsToRoot(byteLength, size)
-  if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true)) {
+  if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true, inVectors)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
   }
   if (isPosted && postsReductionInPieces(byteLength, true)) {

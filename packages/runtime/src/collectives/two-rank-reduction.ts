@@ -79,20 +79,44 @@ interface Chunk {
   readonly place: Uint8Array
 }
 
-function chunksOf(accumulator: VectorAccumulator, own: Uint8Array, from: number, to: number, rank: number): Chunk[] {
-  const chunks: Chunk[] = []
-  for (let start = from; start < to; start += accumulator.chunkBytes) {
-    const byteLength = Math.min(accumulator.chunkBytes, to - start)
+/** Made once, these serve for all calls with the same arrays; of longer ones each is made when its turn comes. */
+const KEPT_CHUNKS = 8
+
+class Chunks {
+  readonly count: number
+  private readonly accumulator: VectorAccumulator
+  private readonly own: Uint8Array
+  private readonly from: number
+  private readonly to: number
+  private readonly rank: number
+  private readonly kept: Chunk[] = []
+
+  constructor(accumulator: VectorAccumulator, own: Uint8Array, from: number, to: number, rank: number) {
+    this.count = Math.ceil((to - from) / accumulator.chunkBytes)
+    this.accumulator = accumulator
+    this.own = own
+    this.from = from
+    this.to = to
+    this.rank = rank
+  }
+
+  at(index: number): Chunk {
+    const kept = this.kept[index]
+    if (kept !== undefined) return kept
+    const { accumulator, rank } = this
+    const start = this.from + index * accumulator.chunkBytes
+    const byteLength = Math.min(accumulator.chunkBytes, this.to - start)
     const places = [accumulator.landing(0, byteLength), accumulator.landing(1, byteLength)] as const
-    chunks.push({
+    const chunk = {
       start,
-      own: own.subarray(start, start + byteLength),
+      own: this.own.subarray(start, start + byteLength),
       ownPlace: places[rank]!,
       otherPlace: places[1 - rank]!,
       place: places[0],
-    })
+    }
+    if (index < KEPT_CHUNKS) this.kept[index] = chunk
+    return chunk
   }
-  return chunks
 }
 
 /** A piece of a chunk that stays in an L1 cache from when it is combined until it has been copied out. */
@@ -118,8 +142,9 @@ class Rooted {
   private readonly accumulator: VectorAccumulator
   /** Says that what lies in the accumulator is this one's: the accumulator outlives it, and must not hold the caller's arrays. */
   private readonly token = {}
-  private readonly chunks: readonly Chunk[]
-  private readonly pieces: readonly (readonly Piece[])[]
+  private readonly chunks: Chunks
+  /** Of the only chunk; null where there are several. */
+  private readonly pieces: readonly Piece[] | null
   private readonly result: Uint8Array
   /** Where the result goes in the end; null where it is there already. */
   private readonly recv: Uint8Array | null
@@ -137,8 +162,8 @@ class Rooted {
     byMessages: () => Schedule<void>,
   ) {
     this.accumulator = accumulator
-    this.chunks = chunksOf(accumulator, own, 0, cut, rank)
-    this.pieces = this.chunks.map((chunk) => piecesOf(chunk, result))
+    this.chunks = new Chunks(accumulator, own, 0, cut, rank)
+    this.pieces = this.chunks.count === 1 ? piecesOf(this.chunks.at(0), result) : null
     this.result = result
     this.recv = recv
     this.others = [1 - rank]
@@ -148,20 +173,24 @@ class Rooted {
 
   /** Brings the first chunk while nothing is there to be read. */
   begin(): void {
-    const { own, ownPlace } = this.chunks[0]!
+    const { own, ownPlace } = this.chunks.at(0)
     ownPlace.set(own)
     this.accumulator.owner = this.token
   }
 
   pull(pulls: Pulls): Schedule<void> | null {
     if (this.isShared || !pulls.hasRoom) return this.pullInSteps(pulls)
-    this.combine(pulls)
+    this.combine(pulls, 0)
     return pulls.isWell ? null : this.byMessages()
   }
 
   private *pullInSteps(pulls: Pulls): Schedule<void> {
     yield* pulls.tell(OPEN)
-    this.combine(pulls)
+    for (let i = 0; i < this.chunks.count; i++) {
+      this.combine(pulls, i)
+      const pause = pulls.pause()
+      if (pause !== null) yield pause
+    }
     if (this.isShared) {
       const ill = yield* pulls.told(this.others, WRITTEN)
       if (ill.length > 0) pulls.refuse()
@@ -170,20 +199,22 @@ class Rooted {
     else if (this.recv !== null) this.recv.set(this.result)
   }
 
-  /** Reads and combines this rank's part, as far as nothing is refused, and tells the other rank when all has been read. */
-  private combine(pulls: Pulls): void {
-    const { accumulator, chunks, pieces, others } = this
-    for (let i = 0; i < chunks.length; i++) {
-      const { start, own, ownPlace, otherPlace } = chunks[i]!
-      if (accumulator.owner !== this.token) ownPlace.set(own)
-      accumulator.owner = null
-      pulls.read(others[0], OWN, start, otherPlace)
-      if (i === chunks.length - 1) pulls.say(READ)
-      if (!pulls.isWell) continue
-      for (const { start, end, place, result } of pieces[i]!) {
-        accumulator.combine(start, end, 2)
-        result.set(place)
-      }
+  /** Reads and combines a chunk, if nothing was refused so far, and tells the other rank when the last has been read. */
+  private combine(pulls: Pulls, index: number): void {
+    const { accumulator, chunks } = this
+    const { start, own, ownPlace, otherPlace, place } = chunks.at(index)
+    if (accumulator.owner !== this.token) ownPlace.set(own)
+    accumulator.owner = null
+    pulls.read(this.others[0], OWN, start, otherPlace)
+    if (index === chunks.count - 1) pulls.say(READ)
+    if (!pulls.isWell) return
+    if (this.pieces === null) {
+      accumulator.combineInto(this.result.subarray(start, start + place.length), 2)
+      return
+    }
+    for (const { start, end, place, result } of this.pieces) {
+      accumulator.combine(start, end, 2)
+      result.set(place)
     }
   }
 }
@@ -191,7 +222,7 @@ class Rooted {
 /** The other rank's part where it combines the end of the arrays, from `cut` on. */
 class Helper {
   private readonly accumulator: VectorAccumulator
-  private readonly chunks: readonly Chunk[]
+  private readonly chunks: Chunks
   private readonly cut: number
   private readonly roots: readonly [number]
   private readonly byMessages: () => Schedule<void>
@@ -204,7 +235,7 @@ class Helper {
     byMessages: () => Schedule<void>,
   ) {
     this.accumulator = accumulator
-    this.chunks = chunksOf(accumulator, own, cut, own.length, 1 - root)
+    this.chunks = new Chunks(accumulator, own, cut, own.length, 1 - root)
     this.cut = cut
     this.roots = [root]
     this.byMessages = byMessages
@@ -216,13 +247,15 @@ class Helper {
     yield* pulls.told(roots, OPEN)
     try {
       pulls.startWriting(roots[0])
-      accumulator.owner = null
-      for (let i = 0; i < chunks.length; i++) {
-        const { start, own, ownPlace, otherPlace, place } = chunks[i]!
+      for (let i = 0; i < chunks.count; i++) {
+        const { start, own, ownPlace, otherPlace, place } = chunks.at(i)
+        accumulator.owner = null
         ownPlace.set(own)
         if (!pulls.read(roots[0], OWN, start, otherPlace)) break
         accumulator.combine(0, place.length, 2)
         if (!pulls.write(roots[0], RESULT, start - this.cut, place)) break
+        const pause = pulls.pause()
+        if (pause !== null) yield pause
       }
     } catch (error) {
       pulls.refuse()
