@@ -40,7 +40,7 @@ describe('memory that travels again and again', function () {
   for (const ffi of ['koffi', 'ffi-napi']) {
     it(`gets huge pages, and arrives as it was sent, through ${ffi}`, async function () {
       const reason = whyNot()
-      const bytes = await hugeBytes('on', ['--ffi', ffi])
+      const bytes = await hugeBytes('on', ['--transport', 'cma', '--ffi', ffi])
       assert.equal(bytes.length, 2)
       if (reason !== null) skipBecause(this, reason)
       for (const each of bytes) assert.ok(each > 0, `${each} bytes of huge pages`)
@@ -49,14 +49,14 @@ describe('memory that travels again and again', function () {
 
   it('keeps its pages where the user wants that', async function () {
     const reason = whyNot()
-    const bytes = await hugeBytes('off')
+    const bytes = await hugeBytes('off', ['--transport', 'cma'])
     if (reason !== null) skipBecause(this, reason)
     assert.deepEqual(bytes, [0, 0])
   })
 
   for (const [way, options, cma] of [
     ['pipe', ['--transport', 'pipe'], undefined],
-    ['rings', [], 'off'],
+    ['rings', ['--transport', 'cma'], 'off'],
   ] as const) {
     it(`keeps its pages where bytes travel another way: ${way}`, async function () {
       const reason = whyNot()
