@@ -28,7 +28,7 @@ export function saidToGoByMessages<T>(
 /** What a rank posts whose part of the collective goes by messages. */
 export const BY_MESSAGES = -1
 /** What a rank posts whose part lies in memory that it names, for others to read: see pulls.ts. */
-export const IN_MEMORY = -2
+const IN_MEMORY = -2
 /** The same where ranks do different things with what they name, so that those who do not agree on that find out. */
 export const ROOT_IN_MEMORY = -3
 export const HELPER_IN_MEMORY = -4

@@ -129,14 +129,13 @@ export class Pulls implements Watched {
   }
 
   /** As {@link read}, with a pause for the event loop now and then. */
-  *readInTurns(source: number, region: number, offset: number, into: Uint8Array): Schedule<boolean> {
+  *readInTurns(source: number, region: number, offset: number, into: Uint8Array): Schedule<void> {
     for (let start = 0; start < into.length; start += PULL_BYTES_MAX) {
       const piece = into.length <= PULL_BYTES_MAX ? into : into.subarray(start, start + PULL_BYTES_MAX)
-      if (!this.read(source, region, offset + start, piece)) return false
+      if (!this.read(source, region, offset + start, piece)) return
       const pause = this.pause()
       if (pause !== null) yield pause
     }
-    return this.isWell
   }
 
   /** What is to be waited for once in a while, so that the event loop gets a turn; null where it is not time for that. */
