@@ -22,6 +22,8 @@ const FRAMES_PER_ROUND = 1
 const ROUNDS_PER_LOOK = 1024
 /** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
 const CROWDED_ROUNDS = 8
+/** So often before the clock is read, which takes a tenth of what it takes to offer it and get it back. */
+const OFFERS_PER_LOOK = 8
 /**
  * How long a rank stays awake before it sleeps: spinning where it has a core, else yielding. It never yields where it has one:
  * two ranks that the scheduler happened to put on the same core would take turns there for ever (220 us a hop), and it would
@@ -76,20 +78,23 @@ export class BlockingDriver {
       else quiet++
       if (until.done) return
     }
-    this.wait(until, rounds)
+    this.wait(until)
   }
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
-  private wait(until: { readonly done: boolean }, rounds: number): void {
+  private wait(until: { readonly done: boolean }): void {
+    // most waits end here, so they begin without a look at the clock
+    if (this.crowded) this.takeTurns(until)
+    if (until.done) return
     let quietSince = performance.now()
     let quiet = 0
     for (;;) {
+      const isAwake = quiet < this.awakeMilliseconds
+      const moved =
+        this.crowded && isAwake ? this.takeTurns(until) : this.spin(until, isAwake ? ROUNDS_PER_LOOK : SLEEPY_ROUNDS)
+      if (until.done) return
       // another job may have come to this process, or gone
       const engine = this.engine
-      let moved = 0
-      const count = quiet >= this.awakeMilliseconds ? SLEEPY_ROUNDS : rounds
-      for (let round = 0; round < count && !until.done; round++) moved += engine.progress(FRAMES_PER_ROUND)
-      if (until.done) return
       const now = performance.now()
       if (moved !== 0) quietSince = now
       if (now - this.pumpedAt >= PUMP_MILLISECONDS) {
@@ -98,8 +103,24 @@ export class BlockingDriver {
       }
       quiet = now - quietSince
       if (quiet >= this.awakeMilliseconds) this.park(quiet)
-      else if (this.crowded) engine.transports[0]?.yield()
     }
+  }
+
+  /** Offers this core to others again and again, and looks each time it is back; answers how much has happened. */
+  private takeTurns(until: { readonly done: boolean }): number {
+    let moved = 0
+    for (let offer = 0; offer < OFFERS_PER_LOOK && !until.done; offer++) {
+      this.engine.transports[0]?.yield()
+      moved += this.spin(until, CROWDED_ROUNDS)
+    }
+    return moved
+  }
+
+  private spin(until: { readonly done: boolean }, rounds: number): number {
+    const engine = this.engine
+    let moved = 0
+    for (let round = 0; round < rounds && !until.done; round++) moved += engine.progress(FRAMES_PER_ROUND)
+    return moved
   }
 
   private park(quiet: number): void {

@@ -39,7 +39,10 @@ export function bindFfiNapi(load: (name: string) => unknown): LibcBinding {
 
   const long = 'long'
   const frame = ffi.CIF(long, new Array<string>(ARGUMENT_COUNT).fill(long))
-  const symbol = ffi.DynamicLibrary(null).get('syscall')
+  const library = ffi.DynamicLibrary(null)
+  const symbol = library.get('syscall')
+  const yieldFrame = ffi.CIF('int', [])
+  const yieldSymbol = library.get('sched_yield')
   // Buffer.alloc (unlike allocUnsafe) never shares a pool, so these have memory of their own that does not move.
   const values = Buffer.alloc(128)
   const pointers = Buffer.alloc(128)
@@ -75,6 +78,10 @@ export function bindFfiNapi(load: (name: string) => unknown): LibcBinding {
       const low = resultWords[0] as number
       const high = resultWords[1] as number
       return low === -1 && high === -1 ? -ffi.errno() : high * WORD_RANGE + (low >>> 0)
+    },
+    schedYield() {
+      ffiCall(yieldFrame, yieldSymbol, result, pointers)
+      return resultWords[0] as number
     },
     addressOf(view) {
       if (view.buffer instanceof SharedArrayBuffer) {

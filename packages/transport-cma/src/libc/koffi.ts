@@ -14,6 +14,7 @@ export function bindKoffi(load: NodeJS.Require): LibcBinding {
   const call = library.func('syscall', long, [long, long, long, long, long, long, long]) as (
     ...values: number[]
   ) => number
+  const schedYield = library.func('sched_yield', 'int', []) as () => number
   // memmove of no bytes answers its first argument: the one way to learn a view's address without a BigInt.
   const move = library.func('memmove', 'int64_t', ['void *', 'int64_t', 'int64_t']) as (
     view: NodeJS.ArrayBufferView,
@@ -32,6 +33,7 @@ export function bindKoffi(load: NodeJS.Require): LibcBinding {
       const result = call(number, a, b, c, d, e, f)
       return result === -1 ? -koffi.errno() : result
     },
+    schedYield,
     addressOf: (view) => move(view, 0, 0),
     viewAt: (address, byteLength) => new Uint8Array(koffi.view(BigInt(address), byteLength)),
   }

@@ -36,6 +36,9 @@ export interface LibcBinding {
   /** syscall(2) with six integer arguments: its result, or the negative errno. Allocates no object. */
   syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number
 
+  /** sched_yield(2) by its own name: where ranks take turns, the seven arguments of the other way are 5 % of a turn. */
+  schedYield(): number
+
   /**
    * The address of the first byte of `view`. Only good for views over 64 bytes, which do not move, and only as long as
    * the view is held.
@@ -168,7 +171,7 @@ export class Libc {
   }
 
   schedYield(): number {
-    return this.#binding.syscall(this.#numbers.schedYield, 0, 0, 0, 0, 0, 0)
+    return this.#binding.schedYield()
   }
 
   prctl(option: number, argument: number): number {

@@ -16,11 +16,10 @@ export interface SyscallNumbers {
   readonly prctl: number
   readonly processVmReadv: number
   readonly processVmWritev: number
-  readonly schedYield: number
 }
 
 /**
- * By Node's `process.arch`. Everything goes through syscall(2), which every C library has, so glibc and musl, old and new,
+ * By Node's `process.arch`. Everything but sched_yield goes through syscall(2), which every C library has, so glibc and musl, old and new,
  * take one path, and that path is the tested one. Measured: the wrapper functions are not faster.
  */
 export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined>> = {
@@ -42,7 +41,6 @@ export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined
     prctl: 157,
     processVmReadv: 310,
     processVmWritev: 311,
-    schedYield: 24,
   },
   // include/uapi/asm-generic/unistd.h
   arm64: {
@@ -62,7 +60,6 @@ export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined
     prctl: 167,
     processVmReadv: 270,
     processVmWritev: 271,
-    schedYield: 124,
   },
 }
 
