@@ -62,6 +62,8 @@ export interface PostedPlan<T> {
   readonly isAble?: () => boolean
   /** The ranks that write into what this one names, as `Pulls.startWriting` says. */
   readonly writers?: readonly number[]
+  /** Called for each source as soon as its posting is seen, in whatever order they come; whether they fit is found out later. */
+  readonly arrived?: (index: number, number: number) => void
   /** What can be done before anything has come: called each time, once this rank has posted or found no room to. */
   readonly meanwhile?: () => void
   /** Nothing but the caller's memory is needed to pull, nor by messages where those go in one step. */
@@ -102,6 +104,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   private readonly isAble: (() => boolean) | null
   private readonly writers: readonly number[]
   private readonly meanwhile: (() => void) | null
+  private readonly arrived: ((index: number, number: number) => void) | null
   private readonly pulls: Pulls | null
   /** It holds no memory but the caller's. */
   readonly isLight: boolean
@@ -125,6 +128,8 @@ export class PostedStep<T> implements Schedule<T>, Watched {
   private isPosted = false
   /** Postings that are there: so many of the plan's sources. */
   private found = 0
+  /** Where the plan wants to know of each: a bit for each source whose posting has been seen. */
+  private seen = 0
   private steps: Schedule<T> | null = null
   /** What serves again when it goes by messages again. */
   private kept: OneStep<T> | null = null
@@ -143,6 +148,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.isAble = plan.isAble ?? null
     this.writers = plan.writers ?? NOBODY
     this.meanwhile = plan.meanwhile ?? null
+    this.arrived = plan.arrived ?? null
     this.pulls = this.pull === null ? null : new Pulls(exchange, postings)
     this.isLight = plan.isLight === true
     this.beginsByMessages = plan.beginsByMessages === true
@@ -166,6 +172,7 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     this.number = this.postings.take()
     this.error = undefined
     this.found = 0
+    this.seen = 0
     this.isOver = false
     this.isByMessages = this.own === BY_MESSAGES || (this.names !== null && !this.reachesMemory())
     if (this.isAmongLong) this.postings.beginLong(this.number, this.longLength > 0)
@@ -181,9 +188,11 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     const sources = this.sources
     const number = this.number
     const { channel } = this.postings
+    if (this.arrived !== null) this.lookAhead(this.arrived)
     for (; this.found < sources.length; this.found++) {
       const source = sources[this.found]!
       if (!channel.has(source, number)) return this.isHopeless(source)
+      if (this.arrived !== null) this.see(this.found, this.arrived)
       if (this.beginsByMessages && channel.kindOf(source, number) !== BY_MESSAGES) {
         this.error = lengthError(
           this.collective,
@@ -195,6 +204,20 @@ export class PostedStep<T> implements Schedule<T>, Watched {
       }
     }
     return true
+  }
+
+  /** Sees those that have come before others that are looked for first. */
+  private lookAhead(arrived: (index: number, number: number) => void): void {
+    const { channel } = this.postings
+    for (let i = this.found + 1; i < this.sources.length; i++) {
+      if (channel.has(this.sources[i]!, this.number)) this.see(i, arrived)
+    }
+  }
+
+  private see(index: number, arrived: (index: number, number: number) => void): void {
+    if ((this.seen & (1 << index)) !== 0) return
+    this.seen |= 1 << index
+    arrived(index, this.number)
   }
 
   get isDue(): boolean {

@@ -73,7 +73,7 @@ function reduced(exchange: Exchange, reduction: Reduction<TypedArray>): Schedule
   if (!postings.fits(recv.byteLength)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
   }
-  if (postsReductionInPieces(recv.byteLength, false)) {
+  if (postsReductionInPieces(recv.byteLength)) {
     return postedReduction(exchange, postings, reduction, byMessages)
   }
   const type = itemTypeOf(recv)

@@ -199,17 +199,35 @@ export function postsToRoot(byteLength: number, size: number): boolean {
   return size > 2 || byteLength <= TWO_TO_ROOT_SHORT_BYTES_MAX || byteLength >= TWO_TO_ROOT_BYTES_MIN
 }
 
+/** Below, what is left to do at the end is little anyway (2 ranks, 4 KiB: 1.04 us, all at the end 0.94; 16 KiB: 3.3, 3.4; 4 ranks on 2 cores: 5.8, 7.1). */
+const LANDED_BYTES_MIN = 16 * 1024
+
+/** Whether what a root combines is put where it combines it as it comes: up to what the accumulator takes at a time. */
+export function landsEarly(byteLength: number): boolean {
+  return byteLength >= LANDED_BYTES_MIN && byteLength <= VECTOR_CHUNK_BYTES
+}
+
 /** Below, a second meeting costs more than to combine what others combine too (4 ranks on 2 cores, 16 KiB: 20 us either way; 32: 28 to 22). */
 const POSTED_PIECES_BYTES_MIN = 32 * 1024
-/** To a root, which can combine all while the others are ahead (64 KiB: 26 us, in pieces 32; 256: 84, 64). */
-const POSTED_PIECES_TO_ROOT_BYTES_MIN = 128 * 1024
 
 /**
- * Whether a reduction that is posted is cut into a piece per rank, which each combines; whoever gets the result takes the others' from where
- * they lie.
+ * Whether a reduction to all that is posted is cut into a piece per rank, which each combines, and all take the others' from where they lie.
  */
-export function postsReductionInPieces(byteLength: number, isRooted: boolean): boolean {
-  return byteLength >= (isRooted ? POSTED_PIECES_TO_ROOT_BYTES_MIN : POSTED_PIECES_BYTES_MIN)
+export function postsReductionInPieces(byteLength: number): boolean {
+  return byteLength >= POSTED_PIECES_BYTES_MIN
+}
+
+/** A root can combine all while the others are ahead (4 ranks on 2 cores, 64 KiB: 26 us, in pieces 32; 256: 84, 64) … */
+const ROOT_BYTES_MAX = 128 * 1024 - 1
+/** … or as it comes, where {@link landsEarly} (128 KiB: 30 us, in pieces 37; 256: 54 either way; with 3 ranks 43, 57). */
+const ROOT_OF_VECTORS_BYTES_MAX = VECTOR_CHUNK_BYTES
+
+/**
+ * The same for one to a root, which takes all pieces. `areVectors`: of elements that have vector kernels, whatever the operation: ranks that
+ * disagree on that must meet all the same.
+ */
+export function postsToRootInPieces(byteLength: number, areVectors: boolean): boolean {
+  return byteLength > (areVectors ? ROOT_OF_VECTORS_BYTES_MAX : ROOT_BYTES_MAX)
 }
 
 /** From here on a tree's inner ranks hold a message up for longer than a chain's many steps cost. */

@@ -3,15 +3,14 @@ import type { IN_PLACE } from '../constants.js'
 import { bytesOf, VALUE } from '../element-type.js'
 import { OneStep } from '../one-step.js'
 import type { Operation } from '../operation.js'
-import { PostedArrays } from '../posted-arrays.js'
 import { BY_MESSAGES, PostedStep } from '../posted-step.js'
 import type { Arriving, Awaited, Exchange, Schedule } from '../schedule.js'
 import { checkArray, checkContribution, checkOperation, checkRoot, contributionOf } from './arguments.js'
 import { copyInto, itemTypeOf, newLike, type TypedArray } from './arrays.js'
 import {
   combinesAtRoot,
-  postsReductionInPieces,
   postsToRoot,
+  postsToRootInPieces,
   pullsReduction,
   readsAtRootOfTwo,
   reducesToRootInPieces,
@@ -22,8 +21,9 @@ import { Pieces, reducePieces } from './pieces.js'
 import { postedReduction } from './posted-reduction.js'
 import { pulledReduction } from './pulled-reduction.js'
 import type { Reduction } from './reduction.js'
+import { reductionAtRoot } from './root-reduction.js'
 import { twoRankReduction } from './two-rank-reduction.js'
-import { isVectorised } from './vector-kernels.js'
+import { areVectors, isVectorised } from './vector-kernels.js'
 import type { Workspace } from './workspace.js'
 
 type RootedReduction = Reduction & { readonly root: number }
@@ -90,7 +90,7 @@ export function reduceInto(
 
 function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void> {
   const { collective, op, own, recv, root } = reduction
-  const { postings, rank, size } = exchange
+  const { postings, size } = exchange
   const byMessages = () => reducedByMessages(exchange, reduction)
   if (postings === null) return byMessages()
   const type = itemTypeOf(own)
@@ -104,7 +104,7 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
   if (op.isBuiltIn && !isPosted && pullsReduction(byteLength, size, true, inVectors)) {
     return pulledReduction(exchange, postings, reduction, byMessages)
   }
-  if (isPosted && postsReductionInPieces(byteLength, true)) {
+  if (isPosted && postsToRootInPieces(byteLength, areVectors(type))) {
     return postedReduction(exchange, postings, reduction, byMessages)
   }
   if (recv === null) {
@@ -118,23 +118,16 @@ function reduced(exchange: Exchange, reduction: RootedReduction): Schedule<void>
       byMessages,
     })
   }
-  const arrays = isPosted ? new PostedArrays(postings, type, byteLength) : null
-  const parts: TypedArray[] = new Array(size)
-  // recv may be own: then it must not be written to before it is read in its turn
-  const out = isPosted && recv === own && rank > 1 ? exchange.aside(own, own.length) : recv
+  if (isPosted) return reductionAtRoot(exchange, postings, { ...reduction, recv }, byMessages)
   return new PostedStep(exchange, postings, {
     collective,
     own: null,
     type,
     sources: othersThan(root, size),
     byteLengths: new Array(size - 1).fill(byteLength),
-    beginsByMessages: !isPosted,
-    take: (number) => {
-      if (arrays === null)
-        throw new OnecopyError('ERR_TYPE', `${collective}: the other ranks reduce with another operation`)
-      for (let source = 0; source < size; source++) parts[source] = source === rank ? own : arrays.of(source, number)
-      op.combineAllInto(out, parts)
-      copyInto(recv, out)
+    beginsByMessages: true,
+    take: () => {
+      throw new OnecopyError('ERR_TYPE', `${collective}: the other ranks reduce with another operation`)
     },
     byMessages,
   })

@@ -29,9 +29,14 @@ const TYPE_NAMES: Readonly<Record<number, string>> = { [FLOAT64]: 'FLOAT64', [FL
 
 const OPERATIONS: readonly string[] = ['SUM', 'PROD', 'MIN', 'MAX']
 
+/** Whether elements of this type have kernels, for some operations. */
+export function areVectors(elementType: number): boolean {
+  return TYPE_NAMES[elementType] !== undefined
+}
+
 /** Whether there is a kernel for them where WebAssembly is to be had. */
 export function isVectorised(operation: string, elementType: number): boolean {
-  return TYPE_NAMES[elementType] !== undefined && OPERATIONS.includes(operation)
+  return areVectors(elementType) && OPERATIONS.includes(operation)
 }
 
 /**
