@@ -13,6 +13,13 @@ export interface Progressing {
   handOver(): void
 }
 
+/** What a blocked thread waits for. */
+export interface Waited {
+  readonly done: boolean
+  /** Whether who brings it about has offered its core to others; undefined, or not there, where that is not known. */
+  readonly isAway?: boolean | undefined
+}
+
 /**
  * A thread that waits takes one frame at a time and looks whether it may go on: the frame behind is often meant for the receive
  * that it is about to post, and would be kept as unexpected (two ranks in step, one a little late, stay so: 0.45 us instead of 0.22).
@@ -20,8 +27,10 @@ export interface Progressing {
 const FRAMES_PER_ROUND = 1
 /** Empty rounds before the clock is read: some 5 us of spinning on rings. */
 const ROUNDS_PER_LOOK = 1024
-/** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds. */
+/** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds … */
 const CROWDED_ROUNDS = 8
+/** … but if whom we wait for has a core of its own, look for as long as it would take to get this one back; and if not, offer it at once. */
+const CROWDED_ROUNDS_MAX = 32
 /** So often before the clock is read, which takes a tenth of what it takes to offer it and get it back. */
 const OFFERS_PER_LOOK = 8
 /**
@@ -69,29 +78,30 @@ export class BlockingDriver {
   }
 
   /** Blocks until `until.done`. */
-  block(until: { readonly done: boolean }): void {
-    const engine = this.engine
-    const rounds = this.crowded ? CROWDED_ROUNDS : ROUNDS_PER_LOOK
-    let quiet = 0
-    while (quiet < rounds) {
-      if (engine.progress(FRAMES_PER_ROUND) !== 0) quiet = 0
-      else quiet++
+  block(until: Waited): void {
+    if (!this.crowded) {
+      const engine = this.engine
+      let quiet = 0
+      while (quiet < ROUNDS_PER_LOOK) {
+        if (engine.progress(FRAMES_PER_ROUND) !== 0) quiet = 0
+        else quiet++
+        if (until.done) return
+      }
+    } else {
+      this.takeTurns(until)
       if (until.done) return
     }
     this.wait(until)
   }
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
-  private wait(until: { readonly done: boolean }): void {
-    // most waits end here, so they begin without a look at the clock
-    if (this.crowded) this.takeTurns(until)
-    if (until.done) return
+  private wait(until: Waited): void {
     let quietSince = performance.now()
     let quiet = 0
     for (;;) {
-      const isAwake = quiet < this.awakeMilliseconds
-      const moved =
-        this.crowded && isAwake ? this.takeTurns(until) : this.spin(until, isAwake ? ROUNDS_PER_LOOK : SLEEPY_ROUNDS)
+      let moved = 0
+      if (quiet >= this.awakeMilliseconds) moved = this.spin(until, SLEEPY_ROUNDS)
+      else moved = this.crowded ? this.takeTurns(until) : this.spin(until, ROUNDS_PER_LOOK)
       if (until.done) return
       // another job may have come to this process, or gone
       const engine = this.engine
@@ -106,17 +116,34 @@ export class BlockingDriver {
     }
   }
 
-  /** Offers this core to others again and again, and looks each time it is back; answers how much has happened. */
-  private takeTurns(until: { readonly done: boolean }): number {
+  /** Looks for a moment and offers this core to others, again and again; answers how much has happened. */
+  private takeTurns(until: Waited): number {
     let moved = 0
-    for (let offer = 0; offer < OFFERS_PER_LOOK && !until.done; offer++) {
+    for (let offer = 0; offer < OFFERS_PER_LOOK; offer++) {
+      moved += this.spinBetweenOffers(until)
+      if (until.done) return moved
       this.engine.transports[0]?.yield()
-      moved += this.spin(until, CROWDED_ROUNDS)
+      if (until.done) return moved
     }
     return moved
   }
 
-  private spin(until: { readonly done: boolean }, rounds: number): number {
+  private spinBetweenOffers(until: Waited): number {
+    const engine = this.engine
+    let moved = 0
+    for (let round = 1; round <= CROWDED_ROUNDS_MAX; round++) {
+      if (engine.progress(FRAMES_PER_ROUND) !== 0) {
+        moved++
+        round = 0
+      }
+      if (until.done) return moved
+      const { isAway } = until
+      if (isAway ?? round >= CROWDED_ROUNDS) return moved
+    }
+    return moved
+  }
+
+  private spin(until: Waited, rounds: number): number {
     const engine = this.engine
     let moved = 0
     for (let round = 0; round < rounds && !until.done; round++) moved += engine.progress(FRAMES_PER_ROUND)

@@ -220,6 +220,12 @@ export class PostedStep<T> implements Schedule<T>, Watched {
     arrived(index, this.number)
   }
 
+  /** Whether whom it waits for has offered its core to others; undefined when it waits for nobody in particular. */
+  get isAway(): boolean | undefined {
+    const source = this.isPosted ? this.sources[this.found] : undefined
+    return source === undefined ? undefined : this.postings.channel.isAway(source)
+  }
+
   get isDue(): boolean {
     const { channel } = this.postings
     if (!this.isPosted) return this.postings.hasRoom(this.number, this.longLength)

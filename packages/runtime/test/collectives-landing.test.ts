@@ -1,6 +1,6 @@
 // Reductions to a root that puts what others post where it combines it, as it comes: in any order, with others that want the same place.
 import assert from 'node:assert/strict'
-import { createInProcessNetwork } from '@onecopy/transport'
+import { createInProcessNetwork, type MemoryBoard } from '@onecopy/transport'
 import { reduceInto } from '../src/collectives/reduce.js'
 import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
@@ -175,6 +175,32 @@ describe('reductions to a root that puts parts in their place as they come', () 
       }
       assert.deepEqual(result, wanted(Float64Array, length, SUM, 2, call))
     }
+  })
+
+  it('know whether whom they wait for has a core, one after the other', () => {
+    const network = createInProcessNetwork({ size: 3 })
+    const length = 2048
+    const steps = [0, 1, 2].map((rank) => {
+      const { board } = network.transport(rank)
+      const engine = { endOf: () => null, messenger: { rank } } as unknown as ProgressEngine
+      const postings = new Postings(board!, board!.channel(0, [0, 1, 2]), null, engine, [0, 1, 2])
+      const exchange = { rank, size: 3, postings, whyHopeless: () => null } as unknown as Exchange
+      const recv = rank === 0 ? new Float64Array(length) : null
+      return reduceInto(exchange, new Float64Array(length), recv, SUM, 0) as PostedStep<void>
+    })
+    const [root, first, second] = steps as [PostedStep<void>, PostedStep<void>, PostedStep<void>]
+    const boards = [0, 1, 2].map((rank) => network.transport(rank).board as MemoryBoard)
+    root.start()
+    assert.equal(root.isAway, false)
+    boards[2]!.isAway = true
+    assert.equal(root.isAway, false, 'it waits for rank 1 first')
+    boards[1]!.isAway = true
+    assert.equal(root.isAway, true)
+    first.start()
+    boards[2]!.isAway = false
+    assert.deepEqual([root.done, root.isAway], [false, false], 'it waits for rank 2 now, which is back')
+    second.start()
+    assert.deepEqual([root.done, root.isAway], [true, undefined])
   })
 
   for (const [what, wrong, code] of [

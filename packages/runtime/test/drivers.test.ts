@@ -75,6 +75,43 @@ describe('a blocked thread', () => {
       return engine.yields > 0
     }))
 
+  for (const [what, isAway, expected] of [
+    ['at once where whom it waits for has none', true, [1, 1]],
+    ['after a while where whom it waits for has one', false, [32, 32]],
+    ['soon where it waits for nobody in particular', undefined, [8, 8]],
+  ] as const) {
+    it(`offers its core ${what}, with more ranks than cores`, () => {
+      const engine = new IdleEngine()
+      const until = { done: false, isAway }
+      const looks: number[] = []
+      let rounds = 0
+      const progress = engine.progress.bind(engine)
+      engine.progress = () => {
+        rounds++
+        return progress()
+      }
+      engine.onYield = () => {
+        looks.push(rounds)
+        rounds = 0
+        until.done = looks.length === 2
+      }
+      new BlockingDriver(engine, true).block(until)
+      assert.deepEqual(looks, expected)
+    })
+  }
+
+  it('keeps its core while something comes, with more ranks than cores', () => {
+    const engine = new IdleEngine()
+    engine.rounds = [1, 0, 1, 1, 0, 1]
+    const until = { done: false, isAway: undefined }
+    engine.onYield = () => {
+      assert.deepEqual(engine.rounds, [])
+      until.done = true
+    }
+    new BlockingDriver(engine, true).block(until)
+    assert.equal(engine.yields, 1)
+  })
+
   it('goes on without having slept when somebody else has had the core', () =>
     oneOf(() => {
       const engine = new IdleEngine()

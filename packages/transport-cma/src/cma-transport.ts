@@ -1,5 +1,4 @@
 import {
-  type Board,
   FRAME_WORDS_MAX,
   type FrameReceiver,
   MemoryBoard,
@@ -49,7 +48,7 @@ export class CmaTransport implements Transport {
   readonly name = 'cma'
   readonly limits: TransportLimits
   readonly remoteMemory: RemoteMemory
-  readonly board: Board
+  readonly board: MemoryBoard
   private readonly parts: CmaTransportParts
   private readonly doorbell: Doorbell
   private readonly words: Int32Array
@@ -162,7 +161,9 @@ export class CmaTransport implements Transport {
   }
 
   yield(): void {
+    this.board.isAway = true
     this.parts.libc.schedYield()
+    this.board.isAway = false
   }
 
   onWake(listener: (() => void) | null): boolean {

@@ -49,7 +49,7 @@ export const PAGE_BYTES = 4096
 const LINE_WORDS = LINE_BYTES / 4
 
 export const SEGMENT_MAGIC = 0x6f6e6563
-export const SEGMENT_VERSION = 4
+export const SEGMENT_VERSION = 5
 export const HEADER_BYTES = 256
 export const HEADER_MAGIC_WORD = 0
 export const HEADER_VERSION_WORD = 1

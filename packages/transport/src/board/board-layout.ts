@@ -1,6 +1,9 @@
 // The only file that knows a board's offsets, in bytes or int32 words as the name says, from where the board begins.
 //
-// Board        by channel, then by rank: what one rank writes and all others read
+// Board
+//
+//     0         by rank: a line with one word, away: 1 while this rank has offered its core to others
+//     a page…   by channel, then by rank: what one rank writes and all others read
 //
 // Rank's part of a channel (lines of 64 bytes)
 //
@@ -72,6 +75,8 @@ export interface BoardLayout {
   /** The word of stage 0, counted from the slot; the next is stage 1's. */
   readonly stageWord: number
   readonly partWords: number
+  /** The word at which the ranks' parts of channels begin. */
+  readonly partsWord: number
   /** Channels with places for long postings: the first ones. */
   readonly longChannels: number
   /** What they hold together; 0 where there is none. */
@@ -91,8 +96,9 @@ export function boardLayout(size: number): BoardLayout {
   const takesLong = size >= 2 && size <= FEW_RANKS
   const longPartBytes = LONG_PLACES * LONG_STRIDE_BYTES
   const longChannels = takesLong ? Math.min(LONG_CHANNELS, channels) : 0
-  const shortBytes = channels * size * partBytes
-  const longByte = Math.ceil(shortBytes / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES / 2
+  const partsByte = channels === 0 ? 0 : roundUpToPage(size * LINE_BYTES)
+  const shortBytes = partsByte + channels * size * partBytes
+  const longByte = roundUpToPage(shortBytes) + PAGE_BYTES / 2
   return {
     size,
     channels,
@@ -100,6 +106,7 @@ export function boardLayout(size: number): BoardLayout {
     slotWords: slotBytes / 4,
     stageWord: (SLOT_HEADER_BYTES + bytesMax) / 4,
     partWords: partBytes / 4,
+    partsWord: partsByte / 4,
     longChannels,
     longBytesMax: takesLong ? LONG_PLACES * LONG_PLACE_BYTES : 0,
     longWord: longByte / 4,
@@ -112,9 +119,18 @@ export function channelBytesMax(layout: BoardLayout, channel: number): number {
   return channel < layout.longChannels ? layout.longBytesMax : layout.bytesMax
 }
 
+function roundUpToPage(byteLength: number): number {
+  return Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES
+}
+
+/** The word with which a rank says that it is away, on a board with channels. */
+export function awayWord(rank: number): number {
+  return (rank * LINE_BYTES) / 4
+}
+
 /** The word at which a rank's part of a channel starts. */
 export function boardPartWord(layout: BoardLayout, channel: number, rank: number): number {
-  return (channel * layout.size + rank) * layout.partWords
+  return layout.partsWord + (channel * layout.size + rank) * layout.partWords
 }
 
 /** Postings of that length that one rank can have at the same time. */

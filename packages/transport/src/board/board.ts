@@ -61,6 +61,12 @@ export interface BoardChannel {
   /** Whether `member` has made posting `number`. */
   has(member: number, number: number): boolean
 
+  /**
+   * Whether `member` has offered its core to others ({@link Transport.yield}) and not got it back: then nothing of it will come until
+   * somebody offers it one. A hint, late by a moment, for those who wait; false where nobody knows.
+   */
+  isAway(member: number): boolean
+
   /** What `member` has said of posting `number`. Once {@link has} is true, until {@link done} is called. */
   kindOf(member: number, number: number): number
 

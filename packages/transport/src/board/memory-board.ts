@@ -1,5 +1,6 @@
 import { type Board, type BoardChannel, NOT_TOLD, TOLD_ILL, TOLD_WELL } from './board.js'
 import {
+  awayWord,
   BOARD_SLOTS,
   BOARD_STAGES,
   type BoardLayout,
@@ -46,13 +47,21 @@ export class MemoryBoard implements Board {
   isDue: () => boolean = () => false
   private readonly memory: BoardMemory
   private readonly layout: BoardLayout
+  private readonly away: number
 
   constructor(memory: BoardMemory) {
     this.memory = memory
     this.layout = boardLayout(memory.size)
     this.bytes = memory.bytes
+    this.away = memory.byteOffset / 4 + awayWord(memory.rank)
     this.channels = this.layout.channels
     this.bytesMax = this.layout.bytesMax
+  }
+
+  /** Whether this rank has offered its core to others: what {@link BoardChannel.isAway} tells them. */
+  set isAway(isAway: boolean) {
+    // a hint, so no more than a plain store
+    if (this.channels > 0) this.memory.words[this.away] = isAway ? 1 : 0
   }
 
   slotsFor(byteLength: number): number {
@@ -76,6 +85,7 @@ class MemoryChannel implements BoardChannel {
   /** By member: the word at which its part starts. */
   private readonly parts: readonly number[]
   private readonly longParts: readonly number[]
+  private readonly aways: readonly number[]
   private readonly own: number
   private readonly ownLong: number
   private readonly others: readonly number[]
@@ -99,6 +109,7 @@ class MemoryChannel implements BoardChannel {
     const longPartOf = (member: number): number => byteOffset / 4 + longPartWord(layout, index, member)
     this.parts = ranks.map(partOf)
     this.longParts = ranks.map(longPartOf)
+    this.aways = ranks.map((member) => byteOffset / 4 + awayWord(member))
     this.own = partOf(rank)
     this.ownLong = longPartOf(rank)
     this.others = ranks.filter((member) => member !== rank)
@@ -142,6 +153,10 @@ class MemoryChannel implements BoardChannel {
     // a plain look first, ten times cheaper: this is where a waiting rank spends its life
     if (this.words[word] !== number) return false
     return this.loadsAreOrdered || Atomics.load(this.words, word) === number
+  }
+
+  isAway(member: number): boolean {
+    return this.words[this.aways[member] as number] !== 0
   }
 
   kindOf(member: number, number: number): number {

@@ -43,6 +43,20 @@ export const posting: Area = {
     )
 
     test(
+      'takes nobody for away who has the core back',
+      (stage) => {
+        const ends = EVERYBODY.map((rank) => boardOf(stage, rank).channel(0, EVERYBODY))
+        for (const end of stage.transports) {
+          end.yield()
+          for (const [rank, channel] of ends.entries()) {
+            for (const member of EVERYBODY) same(channel.isAway(member), false, `${member} is away, says rank ${rank}`)
+          }
+        }
+      },
+      ['board'],
+    )
+
+    test(
       'shows every member what each has posted, of every critical length',
       (stage) => {
         const group = [2, 0, 3]

@@ -27,6 +27,7 @@ function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChanne
     'publish',
     'forget',
     'has',
+    'isAway',
     'kindOf',
     'byteLengthOf',
     'offsetOf',
@@ -43,6 +44,12 @@ function but(channel: BoardChannel, methods: Partial<BoardChannel>): BoardChanne
 class SeesWhatIsNotThere extends OtherBoard {
   protected override changed(channel: BoardChannel): BoardChannel {
     return but(channel, { has: () => true })
+  }
+}
+
+class TakesAllForAway extends OtherBoard {
+  protected override changed(channel: BoardChannel): BoardChannel {
+    return but(channel, { isAway: () => true })
   }
 }
 
@@ -139,6 +146,7 @@ export const BOARD_MUTANTS: readonly {
   readonly foundBy: RegExp
 }[] = [
   { mutant: SeesWhatIsNotThere, foundBy: /before it is made/ },
+  { mutant: TakesAllForAway, foundBy: /is away/ },
   { mutant: CutsPostings, foundBy: /length/ },
   { mutant: ForgetsKinds, foundBy: /kind/ },
   { mutant: NeverSaysThatItIsDone, foundBy: /has no room|done/ },
