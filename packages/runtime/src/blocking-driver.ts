@@ -29,10 +29,15 @@ const FRAMES_PER_ROUND = 1
 const ROUNDS_PER_LOOK = 1024
 /** With more ranks than cores somebody else needs this core to answer us: offer it after a few rounds … */
 const CROWDED_ROUNDS = 8
-/** … but if whom we wait for has a core of its own, look for as long as it would take to get this one back; and if not, offer it at once. */
+/** … at once if whom we wait for is away, and if not, look for as long as it would take to get this core back. */
 const CROWDED_ROUNDS_MAX = 32
-/** So often before the clock is read, which takes a tenth of what it takes to offer it and get it back. */
+/** So often before the clock is read, which takes a tenth of what it takes to offer the core to ranks that wait, and get it back. */
 const OFFERS_PER_LOOK = 8
+/**
+ * Where somebody computes on this core, an offer may last for milliseconds, longer than this rank should stay awake. After one that did, so
+ * many others are made without going on before the clock has been read.
+ */
+const WARY_OFFERS = 64
 /**
  * How long a rank stays awake before it sleeps: spinning where it has a core, else yielding. It never yields where it has one:
  * two ranks that the scheduler happened to put on the same core would take turns there for ever (220 us a hop), and it would
@@ -69,6 +74,8 @@ export class BlockingDriver {
   private readonly crowded: boolean
   private readonly awakeMilliseconds: number
   private pumpedAt = 0
+  /** Offers of this core that are still to be made one by one, with a look at the clock after each. */
+  private wary = 0
 
   constructor(engine: Progressing, crowded: boolean) {
     this.engine = engine
@@ -87,8 +94,8 @@ export class BlockingDriver {
         else quiet++
         if (until.done) return
       }
-    } else {
-      this.takeTurns(until)
+    } else if (this.wary === 0) {
+      this.takeTurns(until, 1)
       if (until.done) return
     }
     this.wait(until)
@@ -96,16 +103,27 @@ export class BlockingDriver {
 
   /** The slow half, apart so that the hot half stays small enough to inline. */
   private wait(until: Waited): void {
-    let quietSince = performance.now()
+    let lookedAt = performance.now()
+    let quietSince = lookedAt
     let quiet = 0
+    let offers = 1
     for (;;) {
+      const isAwake = quiet < this.awakeMilliseconds
       let moved = 0
-      if (quiet >= this.awakeMilliseconds) moved = this.spin(until, SLEEPY_ROUNDS)
-      else moved = this.crowded ? this.takeTurns(until) : this.spin(until, ROUNDS_PER_LOOK)
-      if (until.done) return
+      if (!isAwake) moved = this.spin(until, SLEEPY_ROUNDS)
+      else moved = this.crowded ? this.takeTurns(until, offers) : this.spin(until, ROUNDS_PER_LOOK)
+      const isOver = until.done
+      if (isOver && this.wary === 0) return
+      const now = performance.now()
+      if (this.crowded && isAwake) {
+        if (now - lookedAt >= offers * this.awakeMilliseconds) this.wary = WARY_OFFERS
+        else if (this.wary > 0) this.wary--
+      }
+      if (isOver) return
+      lookedAt = now
+      offers = this.wary > 0 ? 1 : OFFERS_PER_LOOK
       // another job may have come to this process, or gone
       const engine = this.engine
-      const now = performance.now()
       if (moved !== 0) quietSince = now
       if (now - this.pumpedAt >= PUMP_MILLISECONDS) {
         this.pumpedAt = now
@@ -116,10 +134,10 @@ export class BlockingDriver {
     }
   }
 
-  /** Looks for a moment and offers this core to others, again and again; answers how much has happened. */
-  private takeTurns(until: Waited): number {
+  /** Looks for a moment and offers this core to others, so many times; answers how much has happened. */
+  private takeTurns(until: Waited, offers: number): number {
     let moved = 0
-    for (let offer = 0; offer < OFFERS_PER_LOOK; offer++) {
+    for (let offer = 0; offer < offers; offer++) {
       moved += this.spinBetweenOffers(until)
       if (until.done) return moved
       this.engine.transports[0]?.yield()
@@ -131,14 +149,16 @@ export class BlockingDriver {
   private spinBetweenOffers(until: Waited): number {
     const engine = this.engine
     let moved = 0
-    for (let round = 1; round <= CROWDED_ROUNDS_MAX; round++) {
-      if (engine.progress(FRAMES_PER_ROUND) !== 0) {
+    let quiet = 0
+    for (let round = 0; round < ROUNDS_PER_LOOK && quiet < CROWDED_ROUNDS_MAX; round++) {
+      if (engine.progress(FRAMES_PER_ROUND) === 0) quiet++
+      else {
         moved++
-        round = 0
+        quiet = 0
       }
       if (until.done) return moved
       const { isAway } = until
-      if (isAway ?? round >= CROWDED_ROUNDS) return moved
+      if (isAway ?? quiet >= CROWDED_ROUNDS) return moved
     }
     return moved
   }

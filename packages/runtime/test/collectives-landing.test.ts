@@ -4,8 +4,9 @@ import { createInProcessNetwork, type MemoryBoard } from '@onecopy/transport'
 import { reduceInto } from '../src/collectives/reduce.js'
 import type { Communicator } from '../src/communicator.js'
 import { IN_PLACE } from '../src/constants.js'
+import { UINT8 } from '../src/element-type.js'
 import { type Operation, PROD, SUM } from '../src/operation.js'
-import type { PostedStep } from '../src/posted-step.js'
+import { PostedStep } from '../src/posted-step.js'
 import { Postings } from '../src/postings.js'
 import type { ProgressEngine } from '../src/progress.js'
 import type { Exchange } from '../src/schedule.js'
@@ -174,6 +175,54 @@ describe('reductions to a root that puts parts in their place as they come', () 
         assert.equal(step.conclude(), null)
       }
       assert.deepEqual(result, wanted(Float64Array, length, SUM, 2, call))
+    }
+  })
+
+  it('see each posting when it comes, not when its turn comes', () => {
+    const network = createInProcessNetwork({ size: 3 })
+    const [root, first, second] = [0, 1, 2].map((rank) => {
+      const { board } = network.transport(rank)
+      const engine = { endOf: () => null, messenger: { rank } } as unknown as ProgressEngine
+      return new Postings(board!, board!.channel(0, [0, 1, 2]), null, engine, [0, 1, 2])
+    }) as [Postings, Postings, Postings]
+    const seen: number[] = []
+    const step = new PostedStep<void>({ rank: 0, size: 3, whyHopeless: () => null } as unknown as Exchange, root, {
+      collective: 'reduce',
+      own: null,
+      type: UINT8,
+      sources: [1, 2],
+      byteLengths: [3, 3],
+      arrived: (index, number) => void seen.push(index, number),
+      take: () => undefined,
+      byMessages: () => assert.fail('by messages'),
+    })
+    for (const number of [1, 2]) {
+      step.start()
+      for (const postings of [first, second]) postings.take()
+      assert.deepEqual([step.done, seen.splice(0)], [false, []])
+      second.post(number, UINT8, new Uint8Array(3))
+      for (let look = 0; look < 3; look++) assert.equal(step.done, false)
+      assert.deepEqual(seen.splice(0), [1, number])
+      first.post(number, UINT8, new Uint8Array(3))
+      assert.deepEqual([step.done, step.done, seen.splice(0)], [true, true, [0, number]])
+      assert.equal(step.conclude(), null)
+      for (const postings of [first, second]) postings.done(number)
+    }
+  })
+
+  it('fail when one rank has another kind, for which all would combine a piece', async () => {
+    for (const odd of [0, 1, 2]) {
+      await simulate(3, {}, async (world, rank) => {
+        const kind = rank === odd ? BigInt64Array : Float64Array
+        const length = 20 * KiB
+        const call = world.reduceInto(new kind(length), rank === 0 ? new kind(length) : null, SUM, 0)
+        const ended = within(Promise.resolve(call), `rank ${rank}`).then(
+          () => 'done',
+          (error: { code?: string }) => error.code,
+        )
+        if (rank === 0) assert.equal(await ended, 'ERR_TYPE')
+        else assert.match((await ended)!, /^(done|ERR_TYPE|ERR_COLLECTIVE)$/)
+      })
     }
   })
 

@@ -100,6 +100,54 @@ describe('a blocked thread', () => {
     })
   }
 
+  it('sleeps soon where somebody else computes on its core, and offers it freely again when nobody does', () => {
+    const engine = new IdleEngine()
+    const driver = new BlockingDriver(engine, true)
+    const blockUntilParked = (): number => {
+      const until = { done: false }
+      engine.yields = 0
+      engine.onPark = () => {
+        until.done = true
+      }
+      driver.block(until)
+      return engine.yields
+    }
+    const compute = (): void => {
+      for (const end = performance.now() + 1; performance.now() < end; );
+    }
+    engine.onYield = compute
+    assert.equal(blockUntilParked(), 2, 'one before the first look at the clock, and one after it')
+    for (let i = 0; i < 3; i++) assert.equal(blockUntilParked(), 1)
+    const until = { done: false }
+    // gone: the next offer is short, and ends the wait
+    engine.onYield = () => {
+      until.done = true
+    }
+    for (let i = 0; i < 100; i++) {
+      until.done = false
+      driver.block(until)
+    }
+    engine.onYield = compute
+    assert.equal(blockUntilParked(), 2)
+  })
+
+  it('hears of other ranks however much comes, with more ranks than cores', () => {
+    for (const isAway of [undefined, true, false]) {
+      for (const gap of [1, 4, 12, 31]) {
+        const engine = new IdleEngine()
+        const until = { done: false, isAway }
+        let round = 0
+        engine.progress = () => (++round % gap === 0 ? 1 : 0)
+        engine.link.pump = () => {
+          until.done = true
+          return undefined
+        }
+        new BlockingDriver(engine, true).block(until)
+        assert.ok(round < 1_000_000)
+      }
+    }
+  })
+
   it('keeps its core while something comes, with more ranks than cores', () => {
     const engine = new IdleEngine()
     engine.rounds = [1, 0, 1, 1, 0, 1]

@@ -223,8 +223,8 @@ const ROOT_BYTES_MAX = 128 * 1024 - 1
 const ROOT_OF_VECTORS_BYTES_MAX = VECTOR_CHUNK_BYTES
 
 /**
- * The same for one to a root, which takes all pieces. `areVectors`: of elements that have vector kernels, whatever the operation: ranks that
- * disagree on that must meet all the same.
+ * The same for one to a root, which takes all pieces. `areVectors`: of elements that have vector kernels, whatever the operation, since ranks
+ * that disagree on it must not wait for each other for ever. (So operations without one lose: BAND of 256 KiB, 126 us in pieces, 165.)
  */
 export function postsToRootInPieces(byteLength: number, areVectors: boolean): boolean {
   return byteLength > (areVectors ? ROOT_OF_VECTORS_BYTES_MAX : ROOT_BYTES_MAX)

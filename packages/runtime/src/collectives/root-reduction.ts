@@ -45,6 +45,7 @@ export function reductionAtRoot(
     take: (number) => {
       if (landed?.combineInto(recv) === true) return
       for (let source = 0; source < size; source++) parts[source] = source === rank ? own : arrays.of(source, number)
+      // what has an accumulator goes through it, so out may be any of them
       op.combineAllInto(out, parts)
       copyInto(recv, out)
     },
