@@ -40,6 +40,7 @@ const SAME_EVERYWHERE = [
   'codec',
   'collectives-errors',
   'collectives-failures',
+  'collectives-landing',
   'collectives-layouts',
   'collectives-long-postings',
   'collectives-movement',

@@ -146,6 +146,7 @@ export class BlockingDriver {
     return moved
   }
 
+  /** Looks for as long as is worth it before the next offer, and while something comes; answers how much has happened. */
   private spinBetweenOffers(until: Waited): number {
     const engine = this.engine
     let moved = 0

@@ -20,7 +20,7 @@ export interface SyscallNumbers {
 
 /**
  * By Node's `process.arch`. Everything but sched_yield goes through syscall(2), which every C library has, so glibc and musl, old and new,
- * take one path, and that path is the tested one. Measured: the wrapper functions are not faster.
+ * take one path, and that path is the tested one. Measured: the other wrapper functions are not faster.
  */
 export const SYSCALL_NUMBERS: Readonly<Record<string, SyscallNumbers | undefined>> = {
   // arch/x86/entry/syscalls/syscall_64.tbl
